@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: help demo test test-train lint types bench clean
+
+help:
+	@echo "make demo        set up, find faces on two pictures, show where the results are"
+	@echo "make test        set up and run the tests"
+	@echo "make test-train  the same with the extra 'train', so that the tests of training run too"
+	@echo "make lint types  ruff, and mypy --strict"
+	@echo "make bench       frames per second of every detector (needs ../shared)"
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(PIP) -e '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(PIP) -e '.[dev]'
+	touch $@
+
+$(VENV)/.train: $(VENV)/.dev
+	$(PIP) -e '.[dev,train]'
+	touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/demo.py demo-out
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+test-train: $(VENV)/.train
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/detect.py
+
+clean:
+	rm -rf $(VENV) demo-out .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,40 @@
+"""The main job on two pictures: a bare face, and the same face with a drawn mask.
+
+python examples/demo.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib.cbook import get_sample_data
+
+from maskwatch.cli import main
+from maskwatch.datasets.synthetic import draw_mask, style_named
+from maskwatch.images import read_image, write_image
+
+# Eyes, nose and mouth corners of the portrait that comes with matplotlib.
+GRACE_HOPPER = np.array(
+    [[227, 193], [308, 195], [266, 240], [229, 268], [302, 270]], dtype=np.float32
+)
+
+
+def write_photos(folder: Path) -> None:
+    """Put the two pictures into a folder."""
+    with get_sample_data("grace_hopper.jpg") as file:
+        bare = read_image(Path(file.name))
+    masked, _ = draw_mask(
+        bare, GRACE_HOPPER, style_named("surgical-blue"), rng=np.random.default_rng(1)
+    )
+    write_image(folder / "bare.jpg", bare)
+    write_image(folder / "masked.jpg", masked)
+
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else "demo-out")
+    write_photos(out / "photos")
+    command = f"detect {out}/photos --out {out}/annotated --json {out}/faces.jsonl --overwrite"
+    print(f"maskwatch {command}")
+    main(command.split())

@@ -1,0 +1,153 @@
+"""Judge the masks of faces: crops in, states out.
+
+`unknown` is given by one written rule, `decide`: a face gets it when
+
+1. the square root of its box's area is under `MIN_FACE_PX` pixels, or
+2. its picture is too blurred: the variance of the Laplacian of the grey crop, resized to 64 px, is
+   under `MIN_SHARPNESS` (Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield
+   microscopy"), or
+3. no class reaches `MIN_CONFIDENCE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from maskwatch.boxes import areas
+from maskwatch.errors import ModelFileError, UnknownNameError
+from maskwatch.preprocess import face_crops
+from maskwatch.runtime import OnnxModel
+from maskwatch.types import CLASSES, Faces, Floats, Image, MaskState
+
+MIN_FACE_PX = 12.0
+MIN_SHARPNESS = 6.0
+MIN_CONFIDENCE = 0.5
+_SHARPNESS_PX = 64
+
+
+class Classifier(Protocol):
+    """Judges face crops."""
+
+    size_px: int
+    """Side of the crops it takes."""
+
+    def __call__(self, crops: Image) -> Floats:
+        """Probabilities `(N, 3)`, in the order of `CLASSES`, for `(N, S, S, 3)` uint8 BGR."""
+        ...
+
+
+class OnnxClassifier:
+    """A classifier in an ONNX file that takes uint8 BGR crops and gives probabilities."""
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        """Load and check the file.
+
+        Args:
+            path: An ONNX file with input `(N, S, S, 3)` uint8 and output `(N, 3)`.
+            threads: Threads for one call; None takes one for each core.
+
+        Raises:
+            ModelNotFoundError: No such file.
+            ModelFileError: The file is corrupt or another kind of model.
+        """
+        self._model = OnnxModel(path, threads=threads)
+        shape, outputs = self._model.input_shape, self._model.output_shapes
+        square = len(shape) == 4 and shape[3] == 3 and shape[1] == shape[2] and shape[1]
+        three = len(outputs) == 1 and len(outputs[0]) == 2 and outputs[0][1] == len(CLASSES)
+        if not square or not three or self._model.input_dtype != "uint8":
+            raise ModelFileError(
+                f"{path} is not a mask classifier: it takes {self._model.input_dtype} {shape} and "
+                f"gives {outputs}; expected uint8 (N, S, S, 3) and (N, {len(CLASSES)})."
+            )
+        self.size_px = int(square)
+
+    def __call__(self, crops: Image) -> Floats:
+        """Probabilities `(N, 3)` for `(N, S, S, 3)` uint8 BGR.
+
+        Raises:
+            ModelOutputError: The network failed or returned NaN.
+        """
+        if not len(crops):
+            return np.zeros((0, len(CLASSES)), np.float32)
+        return self._model(np.ascontiguousarray(crops))[0]
+
+
+def load_classifier(name: str = "default", *, threads: int | None = None) -> OnnxClassifier:
+    """The embedded classifier (`default`) or one from an ONNX file.
+
+    Raises:
+        UnknownNameError: Neither `default` nor the path of an .onnx file.
+        ModelError: The file cannot be used.
+    """
+    if name == "default":
+        embedded = resources.files("maskwatch.models") / "classifier.onnx"
+        with resources.as_file(embedded) as path:
+            return OnnxClassifier(path, threads=threads)
+    path = Path(name)
+    if path.suffix == ".onnx" or path.exists():
+        return OnnxClassifier(path, threads=threads)
+    raise UnknownNameError("classifier", name, ["default", "FILE.onnx"])
+
+
+def classify(
+    classifier: Classifier, images: Sequence[Image], found: Sequence[Faces]
+) -> list[tuple[Faces, tuple[MaskState, ...]]]:
+    """Judge all faces of several pictures in one call of the network.
+
+    Args:
+        classifier: The judge.
+        images: B pictures, BGR.
+        found: The faces of each.
+
+    Returns:
+        For each picture its faces with state probabilities, and a decision a face.
+    """
+    size_px = classifier.size_px
+    crops = [
+        face_crops(image, faces.boxes, size_px) for image, faces in zip(images, found, strict=True)
+    ]
+    joined = np.concatenate([np.zeros((0, size_px, size_px, 3), np.uint8), *crops])
+    probs, sharp = classifier(joined), sharpness(joined)
+    judged, start = [], 0
+    for faces in found:
+        end = start + len(faces)
+        states = decide(faces.boxes, probs[start:end], sharp[start:end])
+        judged.append((faces.with_state_probs(probs[start:end]), states))
+        start = end
+    return judged
+
+
+def sharpness(crops: Image) -> Floats:
+    """Variance of the Laplacian of each grey crop at 64 px, `(N,)`."""
+    values = np.empty(len(crops), np.float32)
+    for index, crop in enumerate(crops):
+        grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
+        small = cv2.resize(grey, (_SHARPNESS_PX, _SHARPNESS_PX), interpolation=cv2.INTER_AREA)
+        values[index] = cv2.Laplacian(small, cv2.CV_32F).var()
+    return values
+
+
+def decide(boxes: Floats, state_probs: Floats, sharp: Floats) -> tuple[MaskState, ...]:
+    """The state of each face, by the rule at the head of this file.
+
+    Args:
+        boxes: `(N, 4)` in pixels.
+        state_probs: `(N, 3)`.
+        sharp: `(N,)`, see `sharpness`.
+    """
+    telling = (
+        (np.sqrt(areas(boxes)) >= MIN_FACE_PX)
+        & (sharp >= MIN_SHARPNESS)
+        & (state_probs.max(axis=1, initial=0) >= MIN_CONFIDENCE)
+    )
+    best = state_probs.argmax(axis=1)
+    return tuple(
+        CLASSES[index] if known else MaskState.UNKNOWN
+        for index, known in zip(best, telling, strict=True)
+    )

@@ -1,0 +1,48 @@
+"""The command line: one file a verb, each options in and one library call out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from maskwatch import __version__
+from maskwatch.cli import detect, models
+from maskwatch.errors import MaskwatchError
+
+app = typer.Typer(
+    name="maskwatch",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Find faces in photos, videos and live cameras and tell whether a mask is worn.",
+)
+app.command("detect")(detect.detect)
+app.add_typer(models.app, name="models")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"maskwatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Options of all verbs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 something failed, 2 wrong usage."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except MaskwatchError as exc:
+        typer.echo(f"error: {exc}", err=True)
+        sys.exit(exc.exit_code)

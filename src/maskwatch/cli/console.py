@@ -1,0 +1,64 @@
+"""What all verbs share: lines to people, and signals."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import typer
+
+from maskwatch.errors import OutputError
+from maskwatch.images import os_reason
+from maskwatch.sinks.textfile import encodable
+
+
+def tell(line: str, *, to_stderr: bool = False) -> None:
+    """Print a line for people.
+
+    Raises:
+        OutputError: Standard output is closed or full.
+    """
+    file = sys.stderr if to_stderr else sys.stdout
+    try:
+        print(encodable(line, file), file=file, flush=True)
+    except OSError as exc:
+        raise OutputError(f"cannot write standard output: {os_reason(exc)}.") from exc
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 face`, `2 faces`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def error(line: str) -> None:
+    """Print an error line."""
+    typer.echo(f"error: {line}", err=True)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; a second signal ends the program at once.
+
+    At once means by the operating system: Python's own answer to a second Ctrl-C would be an
+    exception, which waits for the same things as the first.
+    """
+    stop = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        for each in signals:
+            signal.signal(each, signal.SIG_DFL)
+
+    for number in signals:
+        signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

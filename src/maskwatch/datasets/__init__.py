@@ -1,0 +1,1 @@
+"""Data sets of faces and masks: reading, and drawing what they lack."""

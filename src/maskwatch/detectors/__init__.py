@@ -1,0 +1,73 @@
+"""Face detectors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from maskwatch import weights
+from maskwatch.detectors.base import Detector
+from maskwatch.errors import ModelNotFoundError, UnknownNameError
+
+__all__ = ["DETECTORS", "Detector", "load_detector"]
+
+
+def _haar(min_score: float | None) -> Detector:
+    from maskwatch.detectors.haar import HaarDetector
+
+    return HaarDetector(**_given(min_score))
+
+
+def _ssd(min_score: float | None) -> Detector:
+    from maskwatch.detectors.ssd import SsdDetector
+
+    files = weights.find("ssd-caffe") or weights.require("ssd")
+    return SsdDetector(files, **_given(min_score))
+
+
+def _yunet(min_score: float | None) -> Detector:
+    from maskwatch.detectors.yunet import YuNetDetector
+
+    files = weights.find("yunet-n") or weights.require("yunet")
+    return YuNetDetector(files[0], **_given(min_score))
+
+
+def _mtcnn(min_score: float | None) -> Detector:
+    raise ModelNotFoundError(
+        "detector 'mtcnn' is not part of this version yet. Use yunet, ssd or haar."
+    )
+
+
+def _auto(min_score: float | None) -> Detector:
+    installed = weights.find("yunet-n") or weights.find("yunet")
+    return _yunet(min_score) if installed else _haar(min_score)
+
+
+DETECTORS: dict[str, Callable[[float | None], Detector]] = {
+    "auto": _auto,
+    "haar": _haar,
+    "mtcnn": _mtcnn,
+    "ssd": _ssd,
+    "yunet": _yunet,
+}
+"""From name to factory. `auto` is the best that is installed: YuNet, else Haar."""
+
+
+def load_detector(name: str = "auto", min_score: float | None = None) -> Detector:
+    """Make a detector.
+
+    Args:
+        name: One of `DETECTORS`.
+        min_score: Faces scored lower are not returned; None takes the detector's own default.
+
+    Raises:
+        UnknownNameError: No such detector.
+        ModelNotFoundError: Its files are not installed; the message says how to get them.
+        ModelFileError: Its files are damaged.
+    """
+    if name not in DETECTORS:
+        raise UnknownNameError("detector", name, DETECTORS)
+    return DETECTORS[name](min_score)
+
+
+def _given(min_score: float | None) -> dict[str, float]:
+    return {} if min_score is None else {"min_score": min_score}

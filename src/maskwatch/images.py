@@ -1,0 +1,182 @@
+"""Read and write pictures: any common file in, `(H, W, 3)` uint8 BGR out.
+
+Pillow reads, because it knows a picture's size before it decodes (so that a header that promises
+gigabytes is refused), notices truncated files, and knows EXIF rotation and animations.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskwatch.errors import OutputError, UnreadableImageError
+from maskwatch.types import Image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
+)
+"""File name endings of pictures, lower case."""
+
+MAX_PIXELS = 200_000_000
+"""Larger pictures are refused unread: decoded they would take over 600 MB."""
+
+_FALLBACK_FRAME_S = 0.1  # what browsers use for animations that name no frame time
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture; of an animation, its first frame.
+
+    EXIF rotation is applied, grey becomes BGR, 16 bits are scaled to 8, and transparent parts
+    are laid on white.
+
+    Returns:
+        `(H, W, 3)` uint8 BGR.
+
+    Raises:
+        UnreadableImageError: The file is missing, not a picture, damaged, too large or protected.
+    """
+    with _open(path) as picture:
+        return _to_bgr(picture, path)
+
+
+def is_animated(path: Path) -> bool:
+    """Whether the file is a picture with more than one frame (GIF, WebP, APNG)."""
+    try:
+        with _open(path) as picture:
+            return int(getattr(picture, "n_frames", 1)) > 1
+    except UnreadableImageError:
+        return False
+
+
+def read_animation(path: Path) -> Iterator[tuple[Image, float]]:
+    """Read the frames of an animation one by one.
+
+    Yields:
+        Each frame as BGR and its time in seconds from the first.
+
+    Raises:
+        UnreadableImageError: As for `read_image`; frames before the damage have been given.
+    """
+    time_s = 0.0
+    with _open(path) as picture:
+        for index in range(int(getattr(picture, "n_frames", 1))):
+            with _translated(path):
+                picture.seek(index)
+            image = _to_bgr(picture, path)
+            yield image, time_s
+            time_s += float(picture.info.get("duration") or 0) / 1000 or _FALLBACK_FRAME_S
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write a picture in the format that the ending of `path` names; folders are made.
+
+    The file appears whole or not at all.
+
+    Raises:
+        OutputError: The place cannot be written or the ending is unknown.
+    """
+    import cv2
+
+    options = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, 92], ".webp": [cv2.IMWRITE_WEBP_QUALITY, 90]}
+    suffix = path.suffix.lower()
+    try:
+        ok, data = cv2.imencode(suffix, image, options.get(suffix.replace("jpeg", "jpg"), []))
+    except cv2.error as exc:
+        raise OutputError(f"cannot write {path}: no picture format {suffix!r}. Use .png.") from exc
+    if not ok:
+        raise OutputError(f"cannot write {path}: encoding as {suffix} failed.")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data.tobytes())
+        part.replace(path)
+    except OSError as exc:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {os_reason(exc)}.") from exc
+
+
+def os_reason(exc: OSError) -> str:
+    """What the operating system said, without numbers and paths."""
+    return os.strerror(exc.errno) if exc.errno else str(exc)
+
+
+class _translated:
+    """Turns what Pillow raises while it reads `path` into `UnreadableImageError`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.quiet = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        self.quiet.__enter__()
+        # Pillow warns of odd metadata, which does not keep a picture from being read.
+        warnings.simplefilter("ignore")
+
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        self.quiet.__exit__()
+        if exc is None or isinstance(exc, UnreadableImageError | GeneratorExit):
+            return
+        from PIL import UnidentifiedImageError
+
+        if isinstance(exc, UnidentifiedImageError):
+            why = "empty file" if self.path.stat().st_size == 0 else "not a picture, or damaged"
+        elif isinstance(exc, OSError) and exc.errno:
+            why = os_reason(exc)
+        elif isinstance(exc, Exception):
+            why = f"damaged ({str(exc).strip() or type(exc).__name__})"
+        else:
+            return
+        raise UnreadableImageError(f"cannot read picture {self.path}: {why}.") from exc
+
+
+def _open(path: Path) -> PilImage:
+    from PIL import Image as Pil
+
+    with _translated(path):
+        # The limit below is ours and names the file; Pillow's own would only warn.
+        Pil.MAX_IMAGE_PIXELS = None
+        picture = Pil.open(path)
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        picture.close()
+        raise UnreadableImageError(
+            f"cannot read picture {path}: {width} x {height} pixels are more than the limit of "
+            f"{MAX_PIXELS // 1_000_000} million. Scale it down first."
+        )
+    return picture
+
+
+def _to_bgr(picture: PilImage, path: Path) -> Image:
+    from PIL import ImageOps
+
+    with _translated(path):
+        picture.load()
+        upright = ImageOps.exif_transpose(picture) or picture
+        if upright.mode.startswith("I") or upright.mode == "F":
+            return _from_deep(upright)
+        if upright.has_transparency_data:
+            rgba = upright.convert("RGBA")
+            flat = rgba.copy()
+            flat.paste("white", (0, 0, *rgba.size))
+            flat.alpha_composite(rgba)
+            upright = flat
+        rgb = np.asarray(upright.convert("RGB"))
+    return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+def _from_deep(picture: PilImage) -> Image:
+    """Grey of more than 8 bits: 16-bit values are scaled by 257, anything else by its range."""
+    deep = np.asarray(picture).astype(np.float32)
+    top = 65535.0 if picture.mode.startswith("I") else float(deep.max() or 1.0)
+    grey = np.clip(deep * (255.0 / top), 0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)

@@ -1,0 +1,96 @@
+"""How well states were told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassificationReport:
+    """Counts of true class against predicted class.
+
+    Attributes:
+        classes: Class names.
+        confusion: `(C, C)` int, a row for each true class, a column for each predicted one.
+    """
+
+    classes: tuple[str, ...]
+    confusion: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: Sequence[str]
+    ) -> ClassificationReport:
+        """Count `(N,)` class indices."""
+        confusion = np.zeros((len(classes), len(classes)), np.int64)
+        np.add.at(confusion, (truth, predicted), 1)
+        return cls(tuple(classes), confusion)
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples told right; NaN without samples."""
+        return _ratio(np.trace(self.confusion), self.count)
+
+    @property
+    def recall(self) -> dict[str, float]:
+        """Share of each true class told right; NaN for a class without samples."""
+        return {
+            name: _ratio(self.confusion[i, i], self.confusion[i].sum())
+            for i, name in enumerate(self.classes)
+        }
+
+    @property
+    def precision(self) -> dict[str, float]:
+        """Share of each predicted class that is right; NaN for one never predicted."""
+        return {
+            name: _ratio(self.confusion[i, i], self.confusion[:, i].sum())
+            for i, name in enumerate(self.classes)
+        }
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall over the classes that have samples."""
+        values = [value for value in self.recall.values() if not np.isnan(value)]
+        return float(np.mean(values)) if values else float("nan")
+
+    def json(self) -> dict[str, Any]:
+        """All figures, ready for `json.dumps`; undefined ones are null."""
+        return {
+            "count": self.count,
+            "accuracy": _number(self.accuracy),
+            "balanced_accuracy": _number(self.balanced_accuracy),
+            "recall": {name: _number(value) for name, value in self.recall.items()},
+            "precision": {name: _number(value) for name, value in self.precision.items()},
+            "confusion": self.confusion.tolist(),
+        }
+
+    def table(self) -> str:
+        """The figures as text, a line a class."""
+        lines = [f"{'class':<16}{'precision':>10}{'recall':>8}{'count':>7}"]
+        for index, name in enumerate(self.classes):
+            lines.append(
+                f"{name:<16}{self.precision[name]:>10.3f}{self.recall[name]:>8.3f}"
+                f"{int(self.confusion[index].sum()):>7}"
+            )
+        lines.append(
+            f"accuracy {self.accuracy:.3f}, balanced {self.balanced_accuracy:.3f}, n={self.count}"
+        )
+        return "\n".join(lines)
+
+
+def _ratio(part: Any, whole: Any) -> float:
+    return float(part) / float(whole) if whole else float("nan")
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 4)

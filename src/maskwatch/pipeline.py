@@ -1,0 +1,69 @@
+"""Pictures in, results out: a detector, a classifier and a chain of stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from maskwatch.classifier import Classifier, classify, load_classifier
+from maskwatch.detectors import Detector, load_detector
+from maskwatch.distance import parse_distance
+from maskwatch.settings import DetectSettings
+from maskwatch.types import Frame, FrameResult, Image
+
+Stage = Callable[[FrameResult], FrameResult]
+"""Anything that takes a result and returns a changed copy."""
+
+
+class Pipeline:
+    """Finds faces, judges their masks, and hands the result through the stages.
+
+    Attributes:
+        detector: Finds the faces.
+        classifier: Judges them.
+        stages: Applied in order to the result of every frame.
+    """
+
+    def __init__(
+        self, detector: Detector, classifier: Classifier, stages: Sequence[Stage] = ()
+    ) -> None:
+        """Put the parts together."""
+        self.detector = detector
+        self.classifier = classifier
+        self.stages = tuple(stages)
+
+    @classmethod
+    def default(cls) -> Pipeline:
+        """The best detector that is installed and the embedded classifier."""
+        return cls.from_settings(DetectSettings())
+
+    @classmethod
+    def from_settings(cls, settings: DetectSettings) -> Pipeline:
+        """Build what the settings name.
+
+        Raises:
+            UsageError: A setting names nothing that exists.
+            ModelError: A model is missing or damaged.
+        """
+        stages = [parse_distance(settings.distance)] if settings.distance else []
+        detector = load_detector(settings.detector, settings.min_score)
+        return cls(detector, load_classifier(settings.classifier), stages)
+
+    def __call__(self, picture: Image | Frame) -> FrameResult:
+        """Look at one picture: `(H, W, 3)` uint8 BGR, or a frame."""
+        frame = picture if isinstance(picture, Frame) else Frame(picture)
+        return self.batch([frame])[0]
+
+    def batch(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        """Look at several frames; the faces of all are judged in one call.
+
+        Stages see the frames in order.
+        """
+        images = [frame.image for frame in frames]
+        judged = classify(self.classifier, images, self.detector(images))
+        results = []
+        for frame, (faces, states) in zip(frames, judged, strict=True):
+            result = FrameResult(frame, faces, states)
+            for stage in self.stages:
+                result = stage(result)
+            results.append(result)
+        return results

@@ -1,0 +1,79 @@
+"""Face box to classifier crop. Training and serving both use this, and nothing else does it.
+
+The crop goes into the network as it is, uint8 BGR: channel order and scaling are the first layer
+of every classifier (`maskwatch.training.backbones`), so that an exported file holds them too.
+
+A classifier sees the square of `CROP_SCALE` times the longer side of the face box, around its
+centre, so that it sees the chin and what hangs below it. Where the square leaves the picture, the
+picture's edge is repeated.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from maskwatch.boxes import squares
+from maskwatch.types import Floats, Image
+
+CROP_SCALE = 1.3
+"""Side of the square crop as a multiple of the longer side of the face box."""
+
+
+def crop_square(image: Image, square: Floats, size_px: int) -> Image:
+    """Cut a square region and resize it.
+
+    Args:
+        image: `(H, W, 3)` BGR.
+        square: x0 y0 x1 y1 in pixels, as wide as high; may leave the picture.
+        size_px: Side of the result.
+
+    Returns:
+        `(size_px, size_px, 3)` uint8 BGR.
+    """
+    height, width = image.shape[:2]
+    x0, y0 = (int(v) for v in np.floor(square[:2] + 0.5))
+    side = max(1, int(np.floor(square[2] - square[0] + 0.5)))
+    x1, y1 = x0 + side, y0 + side
+    # A square wholly outside still needs one row and column of picture to repeat.
+    inside = image[
+        min(max(y0, 0), height - 1) : max(min(y1, height), 1),
+        min(max(x0, 0), width - 1) : max(min(x1, width), 1),
+    ]
+    left, top = min(max(-x0, 0), side - 1), min(max(-y0, 0), side - 1)
+    right = max(side - left - inside.shape[1], 0)
+    bottom = max(side - top - inside.shape[0], 0)
+    if left or top or right or bottom:
+        inside = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    how = cv2.INTER_AREA if side > size_px else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(inside, (size_px, size_px), interpolation=how), dtype=np.uint8)
+
+
+def face_crops(image: Image, boxes: Floats, size_px: int, scale: float = CROP_SCALE) -> Image:
+    """Cut the classifier's view of every face.
+
+    Args:
+        image: `(H, W, 3)` BGR.
+        boxes: `(N, 4)` face boxes in pixels.
+        size_px: Side of each crop.
+        scale: Side of the square as a multiple of the longer side of its box.
+
+    Returns:
+        `(N, size_px, size_px, 3)` uint8 BGR.
+    """
+    crops = np.empty((len(boxes), size_px, size_px, 3), np.uint8)
+    for index, square in enumerate(squares(boxes, scale)):
+        crops[index] = crop_square(image, square, size_px)
+    return crops
+
+
+def as_box(image: Image, scale: float = CROP_SCALE) -> Floats:
+    """The box for which `face_crops` gives a ready-made face crop back whole, `(1, 4)`.
+
+    For data sets of crops, where nobody has drawn the box inside.
+    """
+    height, width = image.shape[:2]
+    centre = np.array([width, height, width, height], np.float32) / 2
+    half = max(height, width) / scale / 2
+    offsets = np.array([-half, -half, half, half], np.float32)
+    return np.asarray((centre + offsets)[None], dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Where results go: annotated copies, JSON Lines, CSV, a window or a page."""

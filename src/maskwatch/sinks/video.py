@@ -1,0 +1,126 @@
+"""Write H.264 video with the times that its frames had."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from maskwatch.errors import OutputError
+from maskwatch.images import os_reason
+from maskwatch.types import Image
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+_TIME_BASE = Fraction(1, 90_000)
+_DEFAULT_RATE = Fraction(25)
+# Visually close to the source at a small share of the time that slower presets take.
+_ENCODER = {"preset": "superfast", "crf": "21"}
+
+
+class VideoWriter:
+    """One MP4 file of H.264 in yuv420p, which every player reads. Sound is not copied.
+
+    The first picture sets the size, and later ones of another size are fitted into it. H.264 in
+    this form has even sides: a picture with an odd one gets its last row or column twice.
+    """
+
+    def __init__(self, path: Path, rate: Fraction | None, *, survives_kill: bool = False) -> None:
+        """Open the file.
+
+        Args:
+            path: Replaced if it is there; its folder is made.
+            rate: Frames per second to announce; None where unknown.
+            survives_kill: Write in fragments that can be played even if the program is killed or
+                the power fails; for recordings without an end.
+
+        Raises:
+            OutputError: The file cannot be opened.
+        """
+        import av
+
+        self._path = path
+        self._broken = False
+        self._rate = rate or _DEFAULT_RATE
+        self._last_pts = -1
+        self._stream: VideoStream | None = None
+        flags = "frag_keyframe+empty_moov+default_base_moof" if survives_kill else "faststart"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: OutputContainer = av.open(
+                str(path), "w", format="mp4", options={"movflags": flags}
+            )
+        except (OSError, av.FFmpegError) as exc:
+            raise self._unwritable(exc) from exc
+
+    def write(self, image: Image, time_s: float) -> None:
+        """Add a picture at a time, in seconds from the start of the source.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        import av
+
+        image = _even(image)
+        if self._stream is None:
+            self._stream = self._open_stream(image)
+        if (self._stream.height, self._stream.width) != image.shape[:2]:
+            image = _fit(image, self._stream.width, self._stream.height)
+        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame.time_base = _TIME_BASE
+        frame.pts = self._last_pts = max(self._last_pts + 1, round(time_s / _TIME_BASE))
+        try:
+            self._file.mux(self._stream.encode(frame))
+        except (OSError, av.FFmpegError) as exc:
+            self._broken = True
+            raise self._unwritable(exc) from exc
+
+    def close(self) -> None:
+        """Write what the encoder holds back, and the index.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        import av
+
+        stream, self._stream = self._stream, None
+        try:
+            with self._file:
+                # Offering a packet to a file whose head could not be written crashes FFmpeg.
+                if stream is not None and not self._broken:
+                    self._file.mux(stream.encode(None))
+        except (OSError, av.FFmpegError) as exc:
+            raise self._unwritable(exc) from exc
+
+    def _open_stream(self, image: Image) -> VideoStream:
+        stream = self._file.add_stream("libx264", rate=self._rate, options=_ENCODER)
+        stream.height, stream.width = image.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = _TIME_BASE
+        return stream
+
+    def _unwritable(self, exc: Exception) -> OutputError:
+        why = os_reason(exc) if isinstance(exc, OSError) else str(exc)
+        return OutputError(f"cannot write {self._path}: {why}.")
+
+
+def _even(image: Image) -> Image:
+    bottom, right = image.shape[0] % 2, image.shape[1] % 2
+    if not bottom and not right:
+        return image
+    grown = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    return np.asarray(grown, dtype=np.uint8)
+
+
+def _fit(image: Image, width: int, height: int) -> Image:
+    """A camera that came back with another size: scaled whole onto a canvas of the first size."""
+    scale = min(width / image.shape[1], height / image.shape[0])
+    size = max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return canvas

@@ -1,0 +1,1 @@
+"""Training of the models that maskwatch uses. Needs the extra `train`."""
