@@ -4,12 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test test-train lint types bench clean
+.PHONY: help demo test lint types bench clean
 
 help:
 	@echo "make demo        set up, find faces on two pictures, show where the results are"
-	@echo "make test        set up and run the tests"
-	@echo "make test-train  the same with the extra 'train', so that the tests of training run too"
+	@echo "make test        set up (TensorFlow included, for the tests of training), run the tests"
 	@echo "make lint types  ruff, and mypy --strict"
 	@echo "make bench       frames per second of every detector (needs ../shared)"
 
@@ -22,10 +21,6 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	$(PIP) -e '.[dev]'
-	touch $@
-
-$(VENV)/.train: $(VENV)/.dev
 	$(PIP) -e '.[dev,train]'
 	touch $@
 
@@ -33,9 +28,6 @@ demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py demo-out
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
-
-test-train: $(VENV)/.train
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
@@ -47,6 +39,7 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/detect.py
+	$(BIN)/python benchmarks/memory.py
 
 clean:
 	rm -rf $(VENV) demo-out .mypy_cache .pytest_cache .ruff_cache

@@ -23,8 +23,7 @@ GRACE_HOPPER = np.array(
 
 def write_photos(folder: Path) -> None:
     """Put the two pictures into a folder."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        bare = read_image(Path(file.name))
+    bare = read_image(Path(str(get_sample_data("grace_hopper.jpg", asfileobj=False))))
     masked, _ = draw_mask(
         bare, GRACE_HOPPER, style_named("surgical-blue"), rng=np.random.default_rng(1)
     )

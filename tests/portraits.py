@@ -59,8 +59,9 @@ def astronaut() -> Portrait:
     pytest.importorskip("skimage", reason="the picture comes with scikit-image (extra dev)")
     from skimage import data
 
+    rgb: Image = data.astronaut()  # type: ignore[no-untyped-call, unused-ignore]
     return _portrait(
-        np.ascontiguousarray(data.astronaut()[:, :, ::-1]),
+        np.ascontiguousarray(rgb[:, :, ::-1]),
         [181, 54, 274, 178],
         [[205, 97], [248, 103], [222, 127], [201, 141], [239, 146]],
     )

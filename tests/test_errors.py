@@ -15,10 +15,14 @@ from maskwatch.errors import (
     UsageError,
 )
 
-ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+ALL = [
+    kind
+    for kind in vars(errors).values()
+    if inspect.isclass(kind) and issubclass(kind, MaskwatchError)
+]
 
 
-def tree(kind: type, depth: int = 0) -> list[tuple[str, int]]:
+def tree(kind: type[Exception], depth: int = 0) -> list[tuple[str, int]]:
     """Names and depths of a class and all below it, each parent before its children."""
     found = [(kind.__name__, depth)]
     for child in kind.__subclasses__():

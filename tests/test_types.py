@@ -109,8 +109,9 @@ def test_empty_list_of_boxes() -> None:
 )
 def test_shapes(name: str, shape: tuple[int, ...], expected: str) -> None:
     """An array of another shape is refused where the faces are built; both shapes are named."""
+    changed: dict[str, Any] = {name: np.zeros(shape)}
     with pytest.raises(ValueError, match=f"{name} has shape .* expected {expected}"):
-        replace(three(), **{name: np.zeros(shape)})
+        replace(three(), **changed)
 
 
 def test_frozen() -> None:
@@ -199,7 +200,7 @@ def test_result_defaults() -> None:
     ],
 )
 def test_supervision_draws(faces: Faces) -> None:
-    """supervision's annotators take the detections and draw just where there are faces."""
+    """The annotators of supervision take the detections and draw just where there are faces."""
     sv = pytest.importorskip("supervision", reason="supervision is not installed (extra dev)")
     detections = faces.to_supervision()
     drawn = sv.BoxAnnotator(color_lookup=sv.ColorLookup.INDEX).annotate(IMAGE.copy(), detections)

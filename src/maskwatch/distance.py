@@ -50,12 +50,12 @@ def pair_distances(boxes: Floats, unit: Unit) -> NDArray[np.float64]:
     """Distance of every pair, `(N, N)`, in pixels or in face heights, for `(N, 4)` boxes."""
     exact = boxes.astype(np.float64)
     points = exact[:, :2] if unit == "pixels" else (exact[:, :2] + exact[:, 2:]) / 2
-    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    distances: NDArray[np.float64] = np.linalg.norm(points[:, None] - points[None], axis=2)
     if unit == "pixels":
         return distances
     heights = exact[:, 3] - exact[:, 1]
     mean_heights = (heights[:, None] + heights[None]) / 2
-    return np.asarray(distances / np.maximum(mean_heights, 1e-9))
+    return distances / np.maximum(mean_heights, 1e-9)
 
 
 def parse_distance(text: str) -> DistanceStage:

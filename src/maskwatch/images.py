@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +70,7 @@ def read_animation(path: Path) -> Iterator[tuple[Image, float]]:
     time_s = 0.0
     with _open(path) as picture:
         for index in range(int(getattr(picture, "n_frames", 1))):
-            with _translated(path):
+            with _Translated(path):
                 picture.seek(index)
             image = _to_bgr(picture, path)
             yield image, time_s
@@ -110,7 +111,7 @@ def os_reason(exc: OSError) -> str:
     return os.strerror(exc.errno) if exc.errno else str(exc)
 
 
-class _translated:
+class _Translated:
     """Turns what Pillow raises while it reads `path` into `UnreadableImageError`."""
 
     def __init__(self, path: Path) -> None:
@@ -122,8 +123,13 @@ class _translated:
         # Pillow warns of odd metadata, which does not keep a picture from being read.
         warnings.simplefilter("ignore")
 
-    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
-        self.quiet.__exit__()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.quiet.__exit__(kind, exc, trace)
         if exc is None or isinstance(exc, UnreadableImageError | GeneratorExit):
             return
         from PIL import UnidentifiedImageError
@@ -142,7 +148,7 @@ class _translated:
 def _open(path: Path) -> PilImage:
     from PIL import Image as Pil
 
-    with _translated(path):
+    with _Translated(path):
         # The limit below is ours and names the file; Pillow's own would only warn.
         Pil.MAX_IMAGE_PIXELS = None
         picture = Pil.open(path)
@@ -159,7 +165,7 @@ def _open(path: Path) -> PilImage:
 def _to_bgr(picture: PilImage, path: Path) -> Image:
     from PIL import ImageOps
 
-    with _translated(path):
+    with _Translated(path):
         picture.load()
         upright = ImageOps.exif_transpose(picture) or picture
         if upright.mode.startswith("I") or upright.mode == "F":

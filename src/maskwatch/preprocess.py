@@ -44,7 +44,8 @@ def crop_square(image: Image, square: Floats, size_px: int) -> Image:
     right = max(side - left - inside.shape[1], 0)
     bottom = max(side - top - inside.shape[0], 0)
     if left or top or right or bottom:
-        inside = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        edges = (top, bottom, left, right)
+        inside = np.asarray(cv2.copyMakeBorder(inside, *edges, cv2.BORDER_REPLICATE), np.uint8)
     how = cv2.INTER_AREA if side > size_px else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(inside, (size_px, size_px), interpolation=how), dtype=np.uint8)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -136,7 +136,7 @@ def run(
         for sink in sinks:
             stack.enter_context(sink)
         writer = stack.enter_context(_Writer(sinks))
-        reader = stack.enter_context(_Reader(sources, every, batch, stop))
+        reader = stack.enter_context(_Reader(sources, every, batch, stop, writer.check))
         for item in _judge(reader, pipeline):
             writer.put(item)
             match item:
@@ -178,7 +178,12 @@ class _Reader:
     """
 
     def __init__(
-        self, sources: Sequence[Source], every: int, batch: int, stop: threading.Event
+        self,
+        sources: Sequence[Source],
+        every: int,
+        batch: int,
+        stop: threading.Event,
+        check: Callable[[], None],
     ) -> None:
         self.stopped = False
         self.cut_short = False
@@ -186,9 +191,11 @@ class _Reader:
         self._every = every
         self._batch = batch
         self._stop = stop
-        self._ready: queue.Queue[_Read | _Finish] = queue.Queue(2 * batch)
-        self._wanted = threading.Event()
-        self._left = threading.Event()
+        self._check = check
+        self._left = False
+        self._changed = threading.Condition()
+        self._ready: deque[_Read | _Finish] = deque()
+        self._wanted = False  # nothing is ready, and the calling thread waits
         self._current: Source | None = None
         self._thread = threading.Thread(target=self._read_all, name="reader", daemon=True)
 
@@ -197,7 +204,9 @@ class _Reader:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._left.set()
+        with self._changed:
+            self._left = True
+            self._changed.notify_all()
         _finish(self._thread, self._wake)
 
     def chunks(self) -> Iterator[list[_Read]]:
@@ -207,33 +216,36 @@ class _Reader:
         """
         live = False
         while True:
-            item = self._next()
             chunk: list[_Read] = []
-            while not isinstance(item, _Finish):
+            for item in self._next():
+                if isinstance(item, _Finish):
+                    yield chunk
+                    if item.error is not None:
+                        raise item.error
+                    return
                 live = item.source.live if isinstance(item, _Start) else live
                 if isinstance(item, Frame) and self._stop.is_set():
                     self._note_stop(live)
                 else:
                     chunk.append(item)
-                if len(chunk) >= self._batch or self._ready.empty():
-                    break
-                item = self._ready.get_nowait()
             yield chunk
-            if isinstance(item, _Finish):
-                break
-        if item.error is not None:
-            raise item.error
 
-    def _next(self) -> _Read | _Finish:
-        """Wait for something to be ready; a camera is asked for its newest frame now."""
-        while True:
-            if self._ready.empty():
-                self._wanted.set()
-            try:
-                return self._ready.get(timeout=_WAIT_S)
-            except queue.Empty:
+    def _next(self) -> list[_Read | _Finish]:
+        """Wait until something is ready and take up to `batch`.
+
+        A camera may be silent for hours, so what goes wrong elsewhere is looked for meanwhile.
+        """
+        with self._changed:
+            while not self._ready:
+                self._wanted = True
+                self._changed.notify_all()
+                self._changed.wait(_WAIT_S)
+                self._check()
                 if self._stop.is_set():
                     self._wake()
+            number = min(len(self._ready), self._batch)
+            self._changed.notify_all()
+            return [self._ready.popleft() for _ in range(number)]
 
     def _wake(self) -> None:
         """Make a source end that waits, for instance for its camera."""
@@ -279,10 +291,9 @@ class _Reader:
                     self._put(frame)
 
     def _wait_until_wanted(self) -> None:
-        while not self._wanted.wait(_WAIT_S):
-            if self._ending():
-                return
-        self._wanted.clear()
+        with self._changed:
+            while not self._wanted and not self._ending():
+                self._changed.wait(_WAIT_S)
 
     def _note_stop(self, live: bool) -> None:
         # Two threads do this; each only ever sets.
@@ -291,15 +302,14 @@ class _Reader:
             self.cut_short = True
 
     def _put(self, item: _Read | _Finish) -> None:
-        while not self._left.is_set():
-            try:
-                self._ready.put(item, timeout=_WAIT_S)
-                return
-            except queue.Full:
-                continue
+        with self._changed:
+            self._changed.wait_for(lambda: self._left or len(self._ready) < 2 * self._batch)
+            self._ready.append(item)
+            self._wanted = False
+            self._changed.notify_all()
 
     def _ending(self) -> bool:
-        return self._stop.is_set() or self._left.is_set()
+        return self._left or self._stop.is_set()
 
 
 class _Writer:
@@ -326,9 +336,13 @@ class _Writer:
 
     def put(self, item: _Judged) -> None:
         """Hand over; waits while the writer is behind."""
+        self.check()
+        self._todo.put(item)
+
+    def check(self) -> None:
+        """Raise what went wrong in a sink."""
         if self._error is not None:
             raise self._error
-        self._todo.put(item)
 
     def _work(self) -> None:
         while (item := self._todo.get()) is not None:

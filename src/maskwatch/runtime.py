@@ -31,7 +31,7 @@ class OnnxModel:
 
         Raises:
             ModelNotFoundError: No such file.
-            ModelFileError: The file is corrupt or not ONNX.
+            ModelFileError: The file is corrupt, not ONNX, or takes no input.
         """
         import onnxruntime as ort
 
@@ -51,6 +51,8 @@ class OnnxModel:
             raise ModelFileError(
                 f"cannot load {path} as an ONNX model: {reason}. Fetch or export it again."
             ) from exc
+        if not self._session.get_inputs():
+            raise ModelFileError(f"{path} is another kind of ONNX model: it takes no input.")
         first = self._session.get_inputs()[0]
         self.path = path
         self._input_name = first.name

@@ -78,7 +78,7 @@ class Frame:
 
 def _shaped(name: str, value: Any, shape: tuple[int, ...], dtype: type = np.float32) -> Any:
     """Return `value` as an array of `shape`, or raise."""
-    array = np.asarray(value, dtype=dtype)
+    array: NDArray[Any] = np.asarray(value, dtype=dtype)
     if array.size == 0 and shape[0] == 0:
         array = array.reshape(shape)
     if array.shape != shape:
@@ -168,7 +168,7 @@ class Faces:
             xyxy=self.boxes.copy(),
             confidence=self.scores.copy(),
             class_id=class_id,
-            tracker_id=self.track_ids,
+            tracker_id=None if self.track_ids is None else self.track_ids.copy(),
             data=data,
         )
 

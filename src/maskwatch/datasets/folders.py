@@ -22,5 +22,5 @@ def read_folders(folder: Path) -> Iterator[tuple[Path, MaskState]]:
         raise DatasetError(f"no class folders in {folder}. Expected some of: {names}.")
     for state in states:
         for path in sorted((folder / state.value).rglob("*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
                 yield path, state

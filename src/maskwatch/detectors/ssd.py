@@ -20,7 +20,7 @@ _MEAN_BGR = (104.0, 177.0, 123.0)
 
 
 class SsdDetector:
-    """The res10 SSD; all pictures of a call go through the network together."""
+    """The res10 SSD; the pictures of a call go through the network together where OpenCV can."""
 
     name = "ssd"
 
@@ -35,6 +35,7 @@ class SsdDetector:
             ModelFileError: The files are no such pair or cannot be loaded.
         """
         self.min_score = min_score
+        self._batches = True
         self._net = _load({path.suffix.lower(): path for path in files})
         kinds = [self._net.getLayer(name).type for name in self._net.getUnconnectedOutLayersNames()]
         if kinds != ["DetectionOutput"]:
@@ -47,18 +48,31 @@ class SsdDetector:
         Raises:
             ModelOutputError: The network failed or returned NaN.
         """
-        if not images:
-            return []
         # Scaled one by one first, so that a batch of large pictures is never copied at full size.
         scaled = [cv2.resize(image, (_INPUT_PX, _INPUT_PX)) for image in images]
+        return [
+            self._faces(rows, image) for rows, image in zip(self._rows(scaled), images, strict=True)
+        ]
+
+    def _rows(self, scaled: list[cv2.typing.MatLike]) -> list[Floats]:
+        """For each picture rows of image number, class, score, box 0..1, `(N, 7)`."""
+        if len(scaled) > 1 and self._batches:
+            try:
+                rows = self._forward(scaled)
+                return [rows[rows[:, 0] == index] for index in range(len(scaled))]
+            except cv2.error:  # OpenCV cannot run a batch through the TensorFlow form
+                self._batches = False
         try:
-            self._net.setInput(cv2.dnn.blobFromImages(scaled, 1.0, None, _MEAN_BGR))
-            rows = np.asarray(self._net.forward(), np.float32).reshape(-1, 7)
+            return [self._forward([image]) for image in scaled]
         except cv2.error as exc:
             raise ModelOutputError(f"the SSD network failed: {exc.err}") from exc
+
+    def _forward(self, scaled: list[cv2.typing.MatLike]) -> Floats:
+        self._net.setInput(cv2.dnn.blobFromImages(scaled, mean=_MEAN_BGR))
+        rows = np.asarray(self._net.forward(), np.float32).reshape(-1, 7)
         if not np.isfinite(rows).all():
             raise ModelOutputError("the SSD network returned NaN. Fetch its files again.")
-        return [self._faces(rows[rows[:, 0] == i], image) for i, image in enumerate(images)]
+        return rows
 
     def _faces(self, rows: Floats, image: Image) -> Faces:
         height, width = image.shape[:2]

@@ -18,6 +18,8 @@ from maskwatch.types import Faces, Floats, Image
 _LONG_SIDE_PX = 640
 _CLOSE_UP_PX = 320
 _TRIAL_PX = 64
+# With a side of 32 px or less OpenCV answers from memory that it never wrote.
+_MIN_SIDE_PX = 64
 _CLOSE_UP_SHARE = 0.35
 _MAX_IOU = 0.3
 _MAX_CANDIDATES = 5000
@@ -81,13 +83,17 @@ class YuNetDetector:
         scale = long_side_px / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        right, below = (max(0, _MIN_SIDE_PX - side) for side in size)
         try:
-            self._net.setInputSize(size)
-            _, rows = self._net.detect(cv2.resize(image, size, interpolation=how))
+            scaled = cv2.resize(image, size, interpolation=how)
+            if right or below:
+                scaled = cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_CONSTANT)
+            self._net.setInputSize((size[0] + right, size[1] + below))
+            _, rows = self._net.detect(scaled)
         except cv2.error as exc:
             raise ModelOutputError(f"the YuNet network failed: {exc.err}") from exc
-        rows = np.zeros((0, 15), np.float32) if rows is None else np.asarray(rows, np.float32)
-        if not np.isfinite(rows).all():
+        found: Floats = np.asarray(np.zeros((0, 15)) if rows is None else rows, np.float32)
+        if not np.isfinite(found).all():
             raise ModelOutputError("the YuNet network returned NaN. Fetch its file again.")
-        rows[:, :14] /= np.tile(np.array([size[0] / width, size[1] / height], np.float32), 7)
-        return rows
+        found[:, :14] /= np.tile(np.array([size[0] / width, size[1] / height], np.float32), 7)
+        return found

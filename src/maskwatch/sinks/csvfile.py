@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any, Self
 
+from maskwatch.errors import OutputError
 from maskwatch.sinks.base import Drawn
 from maskwatch.sinks.jsonl import to_json
 from maskwatch.sinks.textfile import TextSink
@@ -23,7 +24,12 @@ class CsvSink(TextSink):
     def __enter__(self) -> Self:
         """Open the file and write the names of the columns."""
         super().__enter__()
-        self.put(_row(COLUMNS))
+        try:
+            self.put(_row(COLUMNS))
+        except OutputError as exc:
+            # Who fails to enter is not asked to leave.
+            self.__exit__(type(exc), exc, exc.__traceback__)
+            raise
         return self
 
     def write(self, result: FrameResult, drawn: Drawn) -> None:

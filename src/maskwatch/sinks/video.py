@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 
 _TIME_BASE = Fraction(1, 90_000)
 _DEFAULT_RATE = Fraction(25)
-# Visually close to the source at a small share of the time that slower presets take.
-_ENCODER = {"preset": "superfast", "crf": "21"}
+# A third of the time of "superfast" and as large as OpenCV's MPEG-4, at a better picture.
+_ENCODER = {"preset": "ultrafast", "crf": "23"}
+_FILE = {"movflags": "faststart"}
+
+# For recordings without an end: the encoder holds nothing back, and a fragment of the file, which
+# can be played without what follows, is completed and saved every second.
+_LIVE_ENCODER = {**_ENCODER, "tune": "zerolatency"}
+_LIVE_FILE = {
+    "movflags": "empty_moov+default_base_moof",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
 
 
 class VideoWriter:
@@ -45,16 +55,15 @@ class VideoWriter:
         import av
 
         self._path = path
-        self._broken = False
+        self._error: OutputError | None = None
         self._rate = rate or _DEFAULT_RATE
         self._last_pts = -1
         self._stream: VideoStream | None = None
-        flags = "frag_keyframe+empty_moov+default_base_moof" if survives_kill else "faststart"
+        self._encoder = _LIVE_ENCODER if survives_kill else _ENCODER
+        options = _LIVE_FILE if survives_kill else _FILE
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: OutputContainer = av.open(
-                str(path), "w", format="mp4", options={"movflags": flags}
-            )
+            self._file: OutputContainer = av.open(str(path), "w", format="mp4", options=options)
         except (OSError, av.FFmpegError) as exc:
             raise self._unwritable(exc) from exc
 
@@ -66,19 +75,24 @@ class VideoWriter:
         """
         import av
 
+        # Offering a packet to a file whose head could not be written would crash FFmpeg.
+        if self._error is not None:
+            raise self._error
         image = _even(image)
         if self._stream is None:
             self._stream = self._open_stream(image)
         if (self._stream.height, self._stream.width) != image.shape[:2]:
             image = _fit(image, self._stream.width, self._stream.height)
-        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        # OpenCV converts colours several times faster than FFmpeg's scaler.
+        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.time_base = _TIME_BASE
         frame.pts = self._last_pts = max(self._last_pts + 1, round(time_s / _TIME_BASE))
         try:
             self._file.mux(self._stream.encode(frame))
         except (OSError, av.FFmpegError) as exc:
-            self._broken = True
-            raise self._unwritable(exc) from exc
+            self._error = self._unwritable(exc)
+            raise self._error from exc
 
     def close(self) -> None:
         """Write what the encoder holds back, and the index.
@@ -91,17 +105,21 @@ class VideoWriter:
         stream, self._stream = self._stream, None
         try:
             with self._file:
-                # Offering a packet to a file whose head could not be written crashes FFmpeg.
-                if stream is not None and not self._broken:
+                if stream is not None and self._error is None:
                     self._file.mux(stream.encode(None))
         except (OSError, av.FFmpegError) as exc:
             raise self._unwritable(exc) from exc
 
     def _open_stream(self, image: Image) -> VideoStream:
-        stream = self._file.add_stream("libx264", rate=self._rate, options=_ENCODER)
+        from av.video.reformatter import ColorRange, Colorspace
+
+        stream = self._file.add_stream("libx264", rate=self._rate, options=self._encoder)
         stream.height, stream.width = image.shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = _TIME_BASE
+        # The matrix and range of OpenCV's conversion: players guess another for large pictures.
+        stream.codec_context.colorspace = Colorspace.ITU601
+        stream.codec_context.color_range = ColorRange.MPEG
         return stream
 
     def _unwritable(self, exc: Exception) -> OutputError:

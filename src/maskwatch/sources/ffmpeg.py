@@ -23,20 +23,26 @@ _TEXT_AS_ANSI_ART = "tty"  # FFmpeg would "play" any .txt file
 
 
 @contextmanager
-def translated(what: str, error: type[SourceError], advice: str = "") -> Iterator[None]:
+def translated(
+    what: str,
+    error: type[SourceError],
+    advice: str = "",
+    invalid: str = "not a video, or damaged or cut short",
+) -> Iterator[None]:
     """Turn errors of PyAV raised inside into `error`.
 
     Args:
         what: The start of the message: what failed, with its name.
         error: The class to raise.
         advice: The end of the message: what to do.
+        invalid: Said of data that FFmpeg cannot make anything of.
     """
     from av.error import FFmpegError
 
     try:
         yield
     except FFmpegError as exc:
-        why = _reason(exc)
+        why = _reason(exc, invalid)
         # A traceback would show the address that FFmpeg was given, password and all.
         exc.args = exc.args[:2]
         raise error(f"{what}: {why}. {advice}".rstrip()) from exc
@@ -114,12 +120,12 @@ def upright(frame: VideoFrame) -> Image:
     return image
 
 
-def _reason(exc: FFmpegError) -> str:
+def _reason(exc: FFmpegError, invalid: str) -> str:
     from av.error import EOFError as EndError
     from av.error import ExitError, InvalidDataError
 
     if isinstance(exc, InvalidDataError):
-        return "not a video, or damaged or cut short"
+        return invalid
     if isinstance(exc, ExitError):
         return "no answer in time"
     if isinstance(exc, EndError):

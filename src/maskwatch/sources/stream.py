@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+_NO_VIDEO = "what it sends is no video"
 _ADVICE = "Check the address, user and password, and that the camera is on."
 
 # Waiting for enough pictures to guess a frame rate nobody needs would delay the first one.
@@ -46,7 +47,7 @@ def stream_frames(
     name = mask_url(url)
     what = f"cannot open camera {name}"
     rtsp = (scheme_of(url) or "").startswith("rtsp")
-    with translated(what, CameraError, _ADVICE):
+    with translated(what, CameraError, _ADVICE, _NO_VIDEO):
         options = _RTSP_OPTIONS if rtsp else _OPTIONS
         container = open_input(url, timeout_s=timeout_s, options=options)
     with container:
@@ -69,7 +70,7 @@ def _pictures(
     packets = container.demux()
     last_s = clock()
     while True:
-        with translated(f"lost camera {name}", CameraError):
+        with translated(f"lost camera {name}", CameraError, invalid=_NO_VIDEO):
             packet = next(packets, None)
             if packet is None:
                 return

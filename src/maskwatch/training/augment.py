@@ -119,7 +119,7 @@ def erase(image: Image, rng: np.random.Generator) -> Image:
 def noise(image: Image, rng: np.random.Generator) -> Image:
     """Sensor noise of a dark room."""
     grain = rng.normal(0, rng.uniform(3, 14), image.shape).astype(np.float32)
-    return np.clip(image.astype(np.float32) + grain, 0, 255).astype(np.uint8)
+    return _uint8(np.clip(image + grain, 0, 255))
 
 
 STRONG: tuple[tuple[float, Damage], ...] = (

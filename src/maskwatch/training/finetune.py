@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from maskwatch.training.augment import augment, plain_view
+from maskwatch.training.augment import augment
 from maskwatch.training.samples import Samples
 from maskwatch.types import CLASSES, Floats, Image, MaskState
 
@@ -152,12 +152,6 @@ def finetune(
                 _save(model, checkpoint)
     model.optimizer.finalize_variable_values(model.trainable_variables)
     return model
-
-
-def predict(model: keras.Model, samples: Samples, size_px: int) -> Floats:
-    """State probabilities `(N, 3)` of samples as serving would see them."""
-    views = np.stack([plain_view(crop, size_px) for crop in samples.crops])
-    return np.asarray(model.predict(views, batch_size=64, verbose=0), dtype=np.float32)
 
 
 def _prepare(model: keras.Model, recipe: FinetuneRecipe) -> None:

@@ -178,9 +178,7 @@ _SSD_CAFFE = Model(
     ),
 )
 
-MODELS: dict[str, Model] = {
-    model.name: model for model in (_YUNET, _YUNET_N, _SSD, _SSD_CAFFE)
-}
+MODELS: dict[str, Model] = {model.name: model for model in (_YUNET, _YUNET_N, _SSD, _SSD_CAFFE)}
 """Every model that can be fetched, by name."""
 
 

@@ -1,0 +1,108 @@
+"""The commands and the Python of the README work as pasted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from maskwatch.images import read_image
+from maskwatch.sinks.video import VideoWriter
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# These need a camera or the internet; their options are still checked.
+NEEDS_MORE = ("detect 0 ", "detect rtsp://", "models get")
+
+
+def _blocks(language: str) -> Iterator[str]:
+    for match in re.finditer(rf"```{language}\n(.*?)```", README, re.DOTALL):
+        yield match.group(1)
+
+
+COMMANDS = [
+    line for block in _blocks("sh") for line in block.splitlines() if line.startswith("maskwatch ")
+]
+RUNNABLE = [line for line in COMMANDS if not any(part in line for part in NEEDS_MORE)]
+OTHERS = [line for line in COMMANDS if line not in RUNNABLE]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the README's commands name: `demo-out` and `clip.mp4`."""
+    folder = tmp_path_factory.mktemp("readme")
+    demo = [sys.executable, str(ROOT / "examples/demo.py"), str(folder / "demo-out")]
+    subprocess.run(demo, check=True, capture_output=True)
+    photo = read_image(folder / "demo-out/photos/bare.jpg")
+    writer = VideoWriter(folder / "clip.mp4", Fraction(10))
+    for index in range(10):
+        writer.write(photo, index / 10)
+    writer.close()
+    return folder
+
+
+def _maskwatch(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    arguments = shlex.split(line)[1:]
+    return subprocess.run(
+        [sys.executable, "-m", "maskwatch", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_readme_has_commands() -> None:
+    """The patterns of this file find the README's commands."""
+    assert len(RUNNABLE) >= 8
+    assert len(OTHERS) >= 3
+
+
+@pytest.mark.parametrize("line", RUNNABLE)
+def test_command_of_the_readme_runs(line: str, folder: Path) -> None:
+    """A command of the README ends with exit code 0 where `make demo` has been run."""
+    done = _maskwatch(line, folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", OTHERS)
+def test_other_command_of_the_readme_has_known_options(line: str, folder: Path) -> None:
+    """A command that cannot run in a test names verbs and options that exist."""
+    done = _maskwatch(f"{line} --help", folder)
+    assert done.returncode == 0, done.stderr
+    known = set(re.findall(r"--[a-z-]+", done.stdout))
+    assert set(re.findall(r"--[a-z-]+", line)) <= known
+
+
+def test_python_of_the_readme_runs(folder: Path) -> None:
+    """The README's Python runs and prints the state of the face."""
+    pytest.importorskip("supervision", reason="supervision is not installed (extra supervision)")
+    code = "\n".join(_blocks("python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("without_mask")
+
+
+def test_pictures_of_the_readme_are_there() -> None:
+    """Every picture that the README shows is in the repository."""
+    names = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert names
+    assert all((ROOT / name).exists() for name in names)
+
+
+def test_make_commands_of_the_readme_exist() -> None:
+    """Every `make` target that the README names is in the Makefile."""
+    assert shutil.which("make"), "the README's two commands need make"
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)) <= targets

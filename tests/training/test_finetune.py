@@ -1,0 +1,272 @@
+"""Rules of fine-tuning: what each step sees, and going on after a kill."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+keras: Any = pytest.importorskip("keras", reason="keras is not installed (extra train)")
+tf: Any = pytest.importorskip("tensorflow", reason="tensorflow is not installed (extra train)")
+
+from maskwatch.training import finetune as module  # noqa: E402
+from maskwatch.training.backbones import BgrToUnit, mobilenet_v2  # noqa: E402
+from maskwatch.training.finetune import (  # noqa: E402
+    Batch,
+    FinetuneRecipe,
+    ahead,
+    batches,
+    draw_weights,
+    finetune,
+)
+from maskwatch.training.samples import Samples  # noqa: E402
+
+RECIPE = FinetuneRecipe(size_px=32, steps=4, batch=6, peak_rate=1e-2, warmup_steps=1, ema=0.5)
+
+
+def samples(count: int = 12) -> Samples:
+    """Crops of a shade by class, with some noise; every other one boxed."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(count) % 3
+    noise = rng.integers(0, 60, (count, 40, 40, 3))
+    crops = (labels[:, None, None, None] * 90 + noise).astype(np.uint8)
+    return Samples(crops, labels, np.full(count, 40, np.float32), np.arange(count) % 2 == 0)
+
+
+def mobilenet(seed: int = 3) -> Any:
+    """A real classifier, narrow."""
+    keras.utils.set_random_seed(seed)
+    return mobilenet_v2(RECIPE.size_px, None, alpha=0.35, dropout=0.0)
+
+
+def tiny_model(seed: int = 3) -> Any:
+    """One layer of each kind that a real classifier has."""
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((RECIPE.size_px, RECIPE.size_px, 3)),
+            BgrToUnit(),
+            layers.Conv2D(8, 3, strides=4),
+            layers.BatchNormalization(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def first(count: int, source: Iterator[Batch]) -> list[Batch]:
+    return list(itertools.islice(source, count))
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return bool((one[0] == other[0]).all() and (one[1] == other[1]).all())
+
+
+def test_draw_weights() -> None:
+    """Faces from photos are drawn oftener than crops, rare states oftener than common ones."""
+    recipe = replace(RECIPE, boxed_weight=2.0, rare_weight=3.0)
+    set_of_four = Samples(
+        np.zeros((4, 40, 40, 3), np.uint8),
+        np.array([0, 1, 2, 2]),
+        np.ones(4, np.float32),
+        np.array([False, True, False, True]),
+    )
+    assert draw_weights(set_of_four, recipe) == pytest.approx(np.array([1, 2, 3, 6]) / 12)
+
+
+def test_weights_are_drawn_by() -> None:
+    """A batch holds each sample as often as its weight says."""
+    few = samples(2)
+    few = replace(few, labels=np.array([0, 1]))
+    recipe = replace(RECIPE, batch=300, boxed_weight=3.0, label_smoothing=0.0)
+    ((_, labels),) = first(1, batches(few, recipe))
+    assert labels[:, 0].mean() == pytest.approx(0.75, abs=0.08)
+
+
+def test_batches() -> None:
+    """A batch is uint8 crops and smoothed labels, which sum to 1."""
+    recipe = replace(RECIPE, label_smoothing=0.3)
+    for crops, labels in first(3, batches(samples(), recipe)):
+        assert crops.shape == (6, 32, 32, 3)
+        assert crops.dtype == np.uint8
+        assert labels.shape == (6, 3)
+        assert labels.dtype == np.float32
+        assert labels.sum(axis=1) == pytest.approx(np.ones(6))
+        assert np.unique(labels.round(4)).tolist() == pytest.approx([0.1, 0.8])
+
+
+def test_labels_go_with_their_crops() -> None:
+    """Each crop has the label of the sample it was made from."""
+    flat = samples()
+    flat.crops[:] = (flat.labels * 100)[:, None, None, None]
+    ((crops, labels),) = first(1, batches(flat, replace(RECIPE, batch=60)))
+    shade = np.median(crops.reshape(60, -1), axis=1)
+    by_class = [np.median(shade[labels.argmax(axis=1) == i]) for i in range(3)]
+    assert by_class == sorted(by_class)
+    assert by_class[2] - by_class[0] > 100
+
+
+def test_batch_depends_on_seed_and_step_alone() -> None:
+    """Batch k is the same whether one begins at 0 or at k; other steps and seeds differ."""
+    from_start = first(4, batches(samples(), RECIPE))
+    from_two = first(2, batches(samples(), RECIPE, first_step=2))
+    assert same(from_start[2], from_two[0])
+    assert same(from_start[3], from_two[1])
+    assert not same(from_start[0], from_start[1])
+    (other,) = first(1, batches(samples(), replace(RECIPE, seed=8)))
+    assert not same(from_start[0], other)
+
+
+def test_ahead() -> None:
+    """Made ahead in a thread, batches are the same in the same order, and they end alike."""
+    plain = first(5, batches(samples(), RECIPE))
+    made_ahead = list(ahead(iter(plain), depth=2))
+    assert len(made_ahead) == 5
+    assert all(same(a, b) for a, b in zip(plain, made_ahead, strict=True))
+
+
+def test_ahead_passes_errors_on() -> None:
+    """What fails while a batch is made ends the training with its own error: nothing waits."""
+
+    def broken() -> Iterator[Batch]:
+        yield from first(2, batches(samples(), RECIPE))
+        raise ValueError("out of crops")
+
+    source = ahead(broken())
+    first(2, source)
+    with pytest.raises(ValueError, match="out of crops"):
+        next(source)
+
+
+def test_ahead_ends_its_thread() -> None:
+    """Closed early, the thread that makes batches ends."""
+    before = set(threading.enumerate())
+    source = ahead(batches(samples(), RECIPE), depth=1)
+    next(source)
+    (worker,) = set(threading.enumerate()) - before
+    source.close()
+    worker.join(timeout=10)
+    assert not worker.is_alive()
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+def weights_of(model: Any) -> list[Any]:
+    return [np.asarray(value) for value in model.get_weights()]
+
+
+def farthest(one: Any, other: Any) -> float:
+    """The largest difference of a weight."""
+    pairs = zip(weights_of(one), weights_of(other), strict=True)
+    return max(float(np.abs(a - b).max()) for a, b in pairs)
+
+
+@pytest.mark.parametrize("make", [tiny_model, mobilenet])
+def test_resume(
+    make: Callable[[int], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Killed after half of its steps and begun again, a training ends where it would have."""
+    quiet: dict[str, Any]
+    recipe, quiet = RECIPE, {"log": lambda _: None, "checkpoint_every": 2}
+    if make is mobilenet:  # two steps are not worth half a minute of compiling
+        recipe, quiet = replace(RECIPE, steps=2), quiet | {"checkpoint_every": 1}
+        request.addfinalizer(lambda: tf.config.run_functions_eagerly(False))
+        tf.config.run_functions_eagerly(True)
+    whole = finetune(make(3), samples(), recipe, tmp_path / "whole", **quiet)
+
+    save = module._save
+
+    def save_and_die(model: Any, path: Path) -> None:
+        save(model, path)
+        raise KilledError
+
+    monkeypatch.setattr(module, "_save", save_and_die)
+    with pytest.raises(KilledError):
+        finetune(make(3), samples(), recipe, tmp_path / "cut", **quiet)
+    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["checkpoint.keras"]
+    monkeypatch.setattr(module, "_save", save)
+    resumed = finetune(make(4), samples(), recipe, tmp_path / "cut", **quiet)
+    assert int(resumed.optimizer.iterations.numpy()) == recipe.steps
+    assert farthest(whole, make(3)) > 1e-3, "nothing was learnt"
+    assert farthest(resumed, whole) < 1e-4
+
+
+def test_finished_training(tmp_path: Path) -> None:
+    """A training that had ended is not trained further, and gives the same model again."""
+    recipe = replace(RECIPE, steps=2)
+    lines: list[str] = []
+    done = finetune(tiny_model(), samples(), recipe, tmp_path, log=lines.append, checkpoint_every=2)
+    again = finetune(tiny_model(9), samples(), recipe, tmp_path, log=lines.append)
+    assert int(again.optimizer.iterations.numpy()) == 2
+    assert farthest(done, again) < 1e-6
+
+
+def test_mean_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is returned has the running mean of the weights, not the last ones."""
+    last: list[Any] = []
+    original = module._save
+
+    def keep(model: Any, path: Path) -> None:
+        last.append([np.asarray(v) for v in model.trainable_variables])
+        original(model, path)
+
+    monkeypatch.setattr(module, "_save", keep)
+    recipe = replace(RECIPE, steps=2)
+    model = finetune(
+        tiny_model(), samples(), recipe, tmp_path, log=lambda _: None, checkpoint_every=1
+    )
+    final = [np.asarray(value) for value in model.trainable_variables]
+    # Both means begin at the weights after the first step (Keras' OptimizerEMA).
+    assert max(float(np.abs(a - b).max()) for a, b in zip(final, last[-1], strict=True)) > 1e-4
+    between = [(a + b) / 2 for a, b in zip(*last, strict=True)]
+    assert max(float(np.abs(a - b).max()) for a, b in zip(final, between, strict=True)) < 1e-4
+
+
+def test_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    """A checkpoint that cannot be written whole does not replace the one before."""
+
+    class FullDisk:
+        def save(self, path: Path) -> None:
+            path.write_bytes(b"half")
+            raise OSError("No space left on device")
+
+    target = tmp_path / "checkpoint.keras"
+    target.write_bytes(b"old")
+    with pytest.raises(OSError, match="No space"):
+        module._save(FullDisk(), target)
+    assert target.read_bytes() == b"old"
+
+
+def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every 20 steps a line tells step, loss and speed."""
+
+    class Model:
+        trainable_variables = ()
+
+        class optimizer:  # noqa: N801
+            iterations = type("Zero", (), {"numpy": staticmethod(lambda: 0)})
+            finalize_variable_values = staticmethod(lambda _: None)
+
+        def train_on_batch(self, crops: Any, labels: Any) -> float:
+            assert len(crops) == len(labels)
+            return 0.5
+
+    monkeypatch.setattr(module, "_prepare", lambda *_: None)
+    lines: list[str] = []
+    finetune(Model(), samples(), replace(RECIPE, steps=45), tmp_path, log=lines.append)
+    assert [line.split(" images")[0].rsplit(" ", 1)[0] for line in lines] == [
+        "step 20/45 loss 0.5000",
+        "step 40/45 loss 0.5000",
+    ]
