@@ -7,11 +7,15 @@ people too; words and line widths say the same once more.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from maskwatch.types import Floats, FrameResult, Image, MaskState
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 Colour = tuple[int, int, int]
 Place = tuple[int, int, int, int]
@@ -153,9 +157,9 @@ def _overlap(a: Place, b: Place) -> bool:
 def _label(words: str, text_px: int, back: Colour, ink: Colour) -> Image:
     """Words on a coloured strip. Cached: a video needs the same few again and again."""
     from PIL import Image as Pil
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
-    font = ImageFont.load_default(text_px)
+    font = _font(text_px)
     left, _, right, _ = font.getbbox(words)
     ascent, descent = (round(text_px * share) for share in (1.0, 0.3))
     pad = max(2, text_px // 4)
@@ -163,3 +167,11 @@ def _label(words: str, text_px: int, back: Colour, ink: Colour) -> Image:
     strip = Pil.new("RGB", size, back[::-1])
     ImageDraw.Draw(strip).text((pad - left, ascent), words, fill=ink[::-1], font=font, anchor="ls")
     return np.ascontiguousarray(np.asarray(strip)[:, :, ::-1])
+
+
+@lru_cache(maxsize=64)
+def _font(text_px: int) -> FreeTypeFont | ImageFont:
+    """Pillow's own font. Cached: opening it takes longer than writing the words."""
+    from PIL import ImageFont
+
+    return ImageFont.load_default(text_px)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from maskwatch.classifier import Classifier, classify, load_classifier
@@ -45,7 +46,8 @@ class Pipeline:
             ModelError: A model is missing or damaged.
         """
         stages = [parse_distance(settings.distance)] if settings.distance else []
-        detector = load_detector(settings.detector, settings.min_score)
+        workers = min(settings.batch, os.cpu_count() or 1)
+        detector = load_detector(settings.detector, settings.min_score, workers=workers)
         return cls(detector, load_classifier(settings.classifier), stages)
 
     def __call__(self, picture: Image | Frame) -> FrameResult:

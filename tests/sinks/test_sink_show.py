@@ -169,7 +169,7 @@ def test_window_or_page(
     monkeypatch.setattr("maskwatch.sinks.show.sys.platform", platform)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", display)
-    assert isinstance(open_show(lambda line: None), expected)
+    assert isinstance(open_show(lambda line: None, lambda: False), expected)
 
 
 def test_window(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,10 +76,12 @@ def detect(
     sources, unread = _open(source)
     if not sources:
         raise typer.Exit(1)
-    sinks = _sinks(out, json, csv, show=show, every=every, overwrite=overwrite)
+    sinks = _file_sinks(out, json, csv, every=every, overwrite=overwrite)
+    each_photo = not sinks and not show
     pipeline = Pipeline.from_settings(settings)
-    each_photo = not sinks
     with stop_on_signals() as stop, RunProgress(sources, every, each_photo=each_photo) as progress:
+        if show:
+            sinks.append(_show(stop))
         summary = run(
             sources,
             pipeline,
@@ -114,19 +118,17 @@ def _open(specs: list[str]) -> tuple[list[Source], int]:
     return sources, unread
 
 
-def _sinks(
+def _file_sinks(
     out: Path | None,
     json: Path | None,
     csv: Path | None,
     *,
-    show: bool,
     every: int,
     overwrite: bool,
 ) -> list[Sink]:
     from maskwatch.sinks.annotated import AnnotatedSink
     from maskwatch.sinks.csvfile import CsvSink
     from maskwatch.sinks.jsonl import JsonLinesSink
-    from maskwatch.sinks.show import open_show
 
     sinks: list[Sink] = []
     if out is not None:
@@ -135,9 +137,17 @@ def _sinks(
         sinks.append(JsonLinesSink(json, overwrite=overwrite))
     if csv is not None:
         sinks.append(CsvSink(csv, overwrite=overwrite))
-    if show:
-        sinks.append(open_show(lambda line: tell(line, to_stderr=True)))
     return sinks
+
+
+def _show(stop: threading.Event) -> Sink:
+    """A window or page; at a terminal the last picture stays until Ctrl-C."""
+    from maskwatch.sinks.show import open_show
+
+    return open_show(
+        lambda line: tell(line, to_stderr=True),
+        lambda: sys.stderr.isatty() and not stop.is_set(),
+    )
 
 
 def _closing_lines(

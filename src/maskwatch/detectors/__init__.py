@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from maskwatch import weights
 from maskwatch.detectors.base import Detector
+from maskwatch.detectors.parallel import ParallelDetector
 from maskwatch.errors import ModelNotFoundError, UnknownNameError
 
 __all__ = ["DETECTORS", "Detector", "load_detector"]
@@ -52,12 +54,15 @@ DETECTORS: dict[str, Callable[[float | None], Detector]] = {
 """From name to factory. `auto` is the best that is installed: YuNet, else Haar."""
 
 
-def load_detector(name: str = "auto", min_score: float | None = None) -> Detector:
+def load_detector(
+    name: str = "auto", min_score: float | None = None, *, workers: int = 1
+) -> Detector:
     """Make a detector.
 
     Args:
         name: One of `DETECTORS`.
         min_score: Faces scored lower are not returned; None takes the detector's own default.
+        workers: Pictures of one call that are looked at side by side.
 
     Raises:
         UnknownNameError: No such detector.
@@ -66,7 +71,8 @@ def load_detector(name: str = "auto", min_score: float | None = None) -> Detecto
     """
     if name not in DETECTORS:
         raise UnknownNameError("detector", name, DETECTORS)
-    return DETECTORS[name](min_score)
+    make = partial(DETECTORS[name], min_score)
+    return make() if workers < 2 else ParallelDetector(make, workers)
 
 
 def _given(min_score: float | None) -> dict[str, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -15,10 +16,14 @@ import cv2
 
 from maskwatch.errors import OutputError
 from maskwatch.images import os_reason
-from maskwatch.sinks.base import Drawn, Sink
+from maskwatch.sinks.base import Drawn, Origin, Sink
 from maskwatch.types import FrameResult, Image
 
+Report = Callable[[str], None]
+Keep = Callable[[], bool]
+
 _TITLE = "maskwatch"
+_KEEP_LOOK_S = 0.05
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 _LOOK_UP_S = 0.05  # how soon the page's thread sees that it should end
 _PAGE = b"""<!doctype html><meta charset="utf-8"><title>maskwatch</title>
@@ -27,13 +32,14 @@ img{max-width:100vw;max-height:100vh}</style><img src="/stream" alt="annotated v
 """
 
 
-def open_show(report: Callable[[str], None]) -> Sink:
+def open_show(report: Report, keep: Keep) -> Sink:
     """A window where OpenCV can open one, else a page at an address on this machine.
 
     Args:
         report: Told which of the two it is, once it is there.
+        keep: Asked again and again when all is shown whether the last picture should stay.
     """
-    return WindowSink(report) if has_windows() else PageSink(report=report)
+    return WindowSink(report, keep) if has_windows() else PageSink(report=report, keep=keep)
 
 
 def has_windows() -> bool:
@@ -44,16 +50,48 @@ def has_windows() -> bool:
     return sys.platform == "win32" or any(os.environ.get(name) for name in _DISPLAYS)
 
 
-class WindowSink(Sink):
+class _ShowSink(Sink):
+    """Base of what shows pictures: the last one of a photo or video can stay."""
+
+    def __init__(self, report: Report, keep: Keep) -> None:
+        self._report = report
+        self._keep = keep
+        self._to_come = 0
+        self._stays = False
+
+    def plan(self, origins: Sequence[Origin]) -> None:
+        """Count the sources, to know the last."""
+        self._to_come = len(origins)
+
+    def start(self, origin: Origin) -> None:
+        """The source's pictures follow; of a camera, none stays."""
+        self._to_come -= 1
+        self._stays = self._to_come == 0 and origin.kind != "live"
+
+    def finish(self) -> None:
+        """Leave the last picture of all where it is for as long as is wanted."""
+        if not self._stays or not self._keep():
+            return
+        self._report("all shown; press Ctrl-C to end")
+        while self._keep():
+            self._idle(_KEEP_LOOK_S)
+
+    def _idle(self, wait_s: float) -> None:
+        """Let time pass while the last picture stays."""
+        raise NotImplementedError
+
+
+class WindowSink(_ShowSink):
     """Shows each annotated picture in a window of OpenCV."""
 
-    def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, report: Report = lambda line: None, keep: Keep = lambda: False) -> None:
         """Prepare to show; the window comes with the first picture.
 
         Args:
             report: Told that there is a window.
+            keep: Asked again and again when all is shown whether the last picture should stay.
         """
-        self._report = report
+        super().__init__(report, keep)
         self._open = False
 
     def write(self, result: FrameResult, drawn: Drawn) -> None:
@@ -66,6 +104,9 @@ class WindowSink(Sink):
         cv2.imshow(_TITLE, drawn())
         cv2.waitKey(1)
 
+    def _idle(self, wait_s: float) -> None:
+        cv2.waitKey(round(wait_s * 1000))
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -77,23 +118,30 @@ class WindowSink(Sink):
             cv2.destroyAllWindows()
 
 
-class PageSink(Sink):
+class PageSink(_ShowSink):
     """Serves the newest annotated picture as a Motion JPEG stream, to this machine only.
 
     Attributes:
         address: Where a browser finds the page; known inside the context.
     """
 
-    def __init__(self, port: int = 0, *, report: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        report: Report = lambda line: None,
+        keep: Keep = lambda: False,
+    ) -> None:
         """Prepare to serve.
 
         Args:
             port: 0 takes a free one.
             report: Told the address.
+            keep: Asked again and again when all is shown whether the last picture should stay.
         """
+        super().__init__(report, keep)
         self.address = ""
         self._port = port
-        self._report = report
         self._newest = _Newest()
         self._server: ThreadingHTTPServer | None = None
 
@@ -120,6 +168,9 @@ class PageSink(Sink):
     def write(self, result: FrameResult, drawn: Drawn) -> None:
         """Offer one picture to the browsers that look on."""
         self._newest.put(drawn())
+
+    def _idle(self, wait_s: float) -> None:
+        time.sleep(wait_s)
 
     def __exit__(
         self,
