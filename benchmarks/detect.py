@@ -66,13 +66,13 @@ def measure(name: str, video: Path, limit: int, repeats: int, scratch: Path) -> 
     """Frames per second of all loops on one video, best of the repeats, in turns."""
     detector, classifier = load_detector(name), load_classifier()
     pipeline = Pipeline.from_settings(DetectSettings(detector=name))
-    faces = 0
+    faces_per_frame = 0.0
 
     def ours() -> int:
-        nonlocal faces
+        nonlocal faces_per_frame
         sources = [ExactFrames(source, limit) for source in open_sources(str(video))]
         summary = run(sources, pipeline, [AnnotatedSink(scratch / "ours", overwrite=True)])
-        faces = summary.faces
+        faces_per_frame = summary.faces / summary.frames
         return summary.frames
 
     def seed() -> int:
@@ -88,7 +88,6 @@ def measure(name: str, video: Path, limit: int, repeats: int, scratch: Path) -> 
             video, scratch / "seed.mp4", detector, predict, KERAS_PX, min(limit, KERAS_FRAMES)
         )
     best = dict.fromkeys(loops, 0.0)
-    frames = 0
     for _ in range(repeats):
         for loop, work in loops.items():
             started = time.perf_counter()
@@ -97,7 +96,7 @@ def measure(name: str, video: Path, limit: int, repeats: int, scratch: Path) -> 
     return {
         "detector": name,
         "video": PurePath(video).name,
-        "faces_per_frame": round(faces / frames, 2),
+        "faces_per_frame": round(faces_per_frame, 2),
         "frames_per_s": {loop: round(speed, 1) for loop, speed in best.items()},
         "ratio": {
             loop: round(best["maskwatch"] / speed, 2)

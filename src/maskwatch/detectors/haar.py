@@ -15,7 +15,9 @@ import numpy as np
 from maskwatch.boxes import clip, iou, nms
 from maskwatch.types import Faces, Floats, Image
 
-_LONG_SIDE_PX = 640
+_FRONTAL_LONG_SIDE_PX = 640
+# The profile cascade takes two thirds of the time at full size and finds next to nothing more.
+_PROFILE_LONG_SIDE_PX = 400
 _MIN_FACE_PX = 24
 _MIN_WINDOWS = 2
 _PYRAMID_STEP = 1.2
@@ -57,24 +59,20 @@ class HaarDetector:
 
     def _find(self, image: Image) -> Faces:
         height, width = image.shape[:2]
-        scale = min(1.0, _LONG_SIDE_PX / max(height, width))
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        if scale < 1:
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-        boxes, windows = self._scan_all(grey)
+        boxes, windows = self._scan_all(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
         agreeing = (iou(boxes, boxes) > _SAME_FACE_IOU).astype(np.float32) @ windows
         scores = agreeing / (agreeing + _HALF_SURE_WINDOWS)
         kept = nms(boxes, scores, _MAX_IOU)
         kept = kept[scores[kept] >= self.min_score]
-        return Faces(clip(boxes[kept] / np.float32(scale), width, height), scores[kept])
+        return Faces(clip(boxes[kept], width, height), scores[kept])
 
     def _scan_all(self, grey: cv2.typing.MatLike) -> tuple[Floats, Floats]:
         """Boxes `(N, 4)` and weighted windows `(N,)` of both cascades, profiles from both sides."""
-        frontal, frontal_windows = _scan(self._frontal, grey)
-        facing_left, left_windows = _scan(self._profile, grey)
-        facing_right, right_windows = _scan(self._profile, cv2.flip(grey, 1))
-        facing_right[:, [0, 2]] = grey.shape[1] - facing_right[:, [2, 0]]
+        frontal, frontal_windows = _scan(self._frontal, grey, _FRONTAL_LONG_SIDE_PX)
+        facing_left, left_windows = _scan(self._profile, grey, _PROFILE_LONG_SIDE_PX)
+        flipped, right_windows = _scan(self._profile, cv2.flip(grey, 1), _PROFILE_LONG_SIDE_PX)
+        facing_right = flipped.copy()
+        facing_right[:, [0, 2]] = grey.shape[1] - flipped[:, [2, 0]]
         profile_windows = np.concatenate([left_windows, right_windows]) * _PROFILE_WEIGHT
         return (
             np.concatenate([frontal, facing_left, facing_right]),
@@ -82,15 +80,23 @@ class HaarDetector:
         )
 
 
-def _scan(cascade: cv2.CascadeClassifier, grey: cv2.typing.MatLike) -> tuple[Floats, Floats]:
+def _scan(
+    cascade: cv2.CascadeClassifier, grey: cv2.typing.MatLike, long_side_px: int
+) -> tuple[Floats, Floats]:
     """Boxes `(N, 4)` that one cascade finds, and in how many windows `(N,)`."""
+    height, width = grey.shape[:2]
+    scale = min(1.0, long_side_px / max(height, width))
+    if scale < 1:
+        # Of a very narrow picture one row or column is left.
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     found, windows = cascade.detectMultiScale2(
         grey,
         scaleFactor=_PYRAMID_STEP,
         minNeighbors=_MIN_WINDOWS,
         minSize=(_MIN_FACE_PX, _MIN_FACE_PX),
     )
-    boxes = np.asarray(found, np.float32).reshape(-1, 4).copy()
+    boxes = np.asarray(found, np.float32).reshape(-1, 4) / np.float32(scale)
     boxes[:, 2:] += boxes[:, :2]
     sides = boxes[:, 2:3] - boxes[:, :1]
     return boxes + sides * np.array(_TIGHTEN, np.float32), np.asarray(windows, np.float32).ravel()
