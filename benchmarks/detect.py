@@ -60,6 +60,7 @@ def main() -> None:
     result = {"machine": machine(), "maskwatch": __version__, "frames": args.frames, "rows": rows}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(result, indent=1) + "\n")
+    print("\n".join(["", *markdown(rows)]))
 
 
 def measure(name: str, video: Path, limit: int, repeats: int, scratch: Path) -> dict[str, Any]:
@@ -104,6 +105,22 @@ def measure(name: str, video: Path, limit: int, repeats: int, scratch: Path) -> 
             if loop != "maskwatch"
         },
     }
+
+
+def markdown(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows as the table of the README."""
+    lines = [
+        "| detector | video | faces a frame | frames/s | plain loop, ONNX | plain loop, Keras |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        ratio = row["ratio"]
+        keras_ratio = f"{ratio['seed_keras']:.1f} x" if "seed_keras" in ratio else ""
+        lines.append(
+            f"| {row['detector']} | {row['video'].removesuffix('.mp4')} | {row['faces_per_frame']} "
+            f"| {row['frames_per_s']['maskwatch']} | {ratio['seed_onnx']:.2f} x | {keras_ratio} |"
+        )
+    return lines
 
 
 def line(row: dict[str, Any]) -> str:

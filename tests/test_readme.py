@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from maskwatch.images import read_image
+from maskwatch.models import embedded
 from maskwatch.sinks.video import VideoWriter
 
 ROOT = Path(__file__).parents[1]
@@ -106,3 +107,13 @@ def test_make_commands_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)) <= targets
+
+
+def test_scores_of_the_readme_are_those_of_the_card() -> None:
+    """Every row of the README's table of scores says what the model's card says."""
+    scores = embedded()["classifier"].scores
+    rows = re.findall(r"^\| (\S+/\S+) \| (\d+) \| ([\d.]+) \|", README, re.MULTILINE)
+    assert {name for name, _, _ in rows} == set(scores)
+    for name, count, accuracy in rows:
+        assert int(count) == scores[name]["count"]
+        assert float(accuracy) == pytest.approx(scores[name]["accuracy"], abs=5e-4)

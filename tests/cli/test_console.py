@@ -54,3 +54,17 @@ def test_letters_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     tell("fête")
     assert raw.getvalue() == b"f\\xeate\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        pytest.param("cannot read a.jpg", "error: cannot read a.jpg\n", id="plain"),
+        pytest.param("cannot read a\nb.jpg", "error: cannot read a\\nb.jpg\n", id="line-feed"),
+        pytest.param("cannot read a\rb.jpg", "error: cannot read a\\rb.jpg\n", id="return"),
+    ],
+)
+def test_an_error_is_one_line(text: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error takes one line even where a file's name has several."""
+    error(text)
+    assert capsys.readouterr().err == printed

@@ -10,6 +10,7 @@ import typer
 
 from maskwatch import __version__
 from maskwatch.cli import detect, models
+from maskwatch.cli.console import error
 from maskwatch.errors import MaskwatchError
 
 app = typer.Typer(
@@ -44,5 +45,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=None if arguments is None else list(arguments))
     except MaskwatchError as exc:
-        typer.echo(f"error: {exc}", err=True)
+        error(str(exc))
         sys.exit(exc.exit_code)

@@ -35,8 +35,13 @@ def counted(number: int, thing: str) -> str:
 
 
 def error(line: str) -> None:
-    """Print an error line."""
-    typer.echo(f"error: {line}", err=True)
+    """Print an error as one line, also where a file's name has several."""
+    typer.echo(f"error: {one_line(line)}", err=True)
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks spelled out."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from maskwatch.cli.console import counted, tell
+from maskwatch.cli.console import counted, one_line, tell
 from maskwatch.draw import STATE_WORDS
 from maskwatch.errors import SourceError
 from maskwatch.run import Failure
@@ -109,7 +109,11 @@ class RunProgress:
     def failure(self, failure: Failure) -> None:
         """A source failed."""
         self._console.print(
-            f"error: {failure.error}", style="red", highlight=False, markup=False, soft_wrap=True
+            f"error: {one_line(str(failure.error))}",
+            style="red",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
     def _say(self, line: str) -> None:
