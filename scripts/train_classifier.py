@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from maskwatch.classifier import OnnxClassifier
-from maskwatch.export import export_classifier, sha256
+from maskwatch.export import export_classifier
 from maskwatch.metrics.classification import ClassificationReport
 from maskwatch.training.augment import plain_view
 from maskwatch.training.backbones import mobilenet_v2
@@ -33,6 +33,7 @@ from maskwatch.training.samples import (
     from_photos,
 )
 from maskwatch.types import CLASSES, Image, MaskState
+from maskwatch.weights.disk import sha256
 
 MIN_TRAIN_FACE_PX = 12.0
 MIN_TEST_FACE_PX = 24.0

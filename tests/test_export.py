@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ onnx: Any = pytest.importorskip("onnx", reason="onnx is not installed (extra tra
 reference: Any = pytest.importorskip("onnx.reference")
 
 from maskwatch import export  # noqa: E402
-from maskwatch.export import MAX_DIFFERENCE, export_classifier, halve_weights, sha256  # noqa: E402
+from maskwatch.export import MAX_DIFFERENCE, export_classifier, halve_weights  # noqa: E402
 from maskwatch.training.backbones import mobilenet_v2  # noqa: E402
 
 SIZE = 32
@@ -130,9 +129,3 @@ def test_halve_weights() -> None:
     x = rng.normal(size=(1, 8)).astype(np.float32)
     (y,) = reference.ReferenceEvaluator(halved).run(None, {"x": x})
     assert y == pytest.approx(x @ large.astype(np.float16).astype(np.float32) + small, rel=1e-5)
-
-
-def test_sha256(tmp_path: Path) -> None:
-    """The hash is that of the bytes."""
-    (tmp_path / "a").write_bytes(b"maskwatch")
-    assert sha256(tmp_path / "a") == hashlib.sha256(b"maskwatch").hexdigest()

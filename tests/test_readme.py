@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from maskwatch.classifier import MIN_FACE_PX
 from maskwatch.images import read_image
 from maskwatch.models import embedded
 from maskwatch.sinks.video import VideoWriter
@@ -117,3 +118,9 @@ def test_scores_of_the_readme_are_those_of_the_card() -> None:
     for name, count, accuracy in rows:
         assert int(count) == scores[name]["count"]
         assert float(accuracy) == pytest.approx(scores[name]["accuracy"], abs=5e-4)
+
+
+def test_readme_is_finished() -> None:
+    """No place is left to be filled in, and the smallest face that is judged is the real one."""
+    assert not re.search(r"@[A-Z]+@", README)
+    assert f"Faces under {MIN_FACE_PX:.0f} px" in README

@@ -22,6 +22,7 @@ from maskwatch.run import Failure, Summary, run
 from maskwatch.sinks.base import Drawn, Origin
 from maskwatch.sources.base import Source
 from maskwatch.types import Faces, Frame, FrameResult, Image, MaskState
+from maskwatch.workers import Budget
 from run_helpers import PATIENCE_S, FakeDetector, FakeSource, Recorder, fake_pipeline, grey
 
 BROKEN = UnreadableVideoError("video b breaks off.")
@@ -452,7 +453,7 @@ def test_a_slow_camera_is_not_asked_ahead(monkeypatch: pytest.MonkeyPatch) -> No
         return woken
 
     monkeypatch.setattr(threading.Condition, "wait", noted_wait)
-    monkeypatch.setattr("maskwatch.run._WAIT_S", 0.001)
+    monkeypatch.setattr("maskwatch.workers._WAIT_S", 0.001)
     camera, sink, asked_ahead = Camera(3), Recorder(), threading.Event()
     working = threading.Event()
 
@@ -544,7 +545,32 @@ def test_nothing_is_drawn_for_text(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(result: FrameResult) -> Image:
         raise AssertionError("drawn for nobody")
 
-    monkeypatch.setattr("maskwatch.run.draw", refuse)
+    monkeypatch.setattr("maskwatch.workers.draw", refuse)
     sink = Recorder()
     run([FakeSource("a", pictures(2))], fake_pipeline(), [sink])
     assert sink.indices == [0, 1]
+
+
+def test_large_frames_are_few() -> None:
+    """Pictures alive between reading and writing are bounded by their bytes, not number alone."""
+    budget = Budget(limit=100)
+    budget.take(60, lambda: False)
+    assert not _would_wait(budget, 40)
+    assert _would_wait(budget, 41)
+    budget.give(60)
+    budget.give(40)
+    assert not _would_wait(budget, 1000), "a picture larger than the limit goes alone"
+
+
+def _would_wait(budget: Budget, size: int) -> bool:
+    """Whether taking waits; what was taken stays taken unless it had to."""
+    asked = []
+
+    def ended() -> bool:
+        asked.append(True)
+        return True
+
+    budget.take(size, ended)
+    if asked:
+        budget.give(size)
+    return bool(asked)

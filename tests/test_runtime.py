@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +103,18 @@ def test_shape_of_helper(tmp_path: Path) -> None:
     model = OnnxModel(write_constant(tmp_path / "a.onnx", shape=("n", "h", "w", 3)))
     assert model.input_shape == (None, None, None, 3)
     assert model(np.zeros((1, 5, 9, 3), np.uint8))[0].shape == (1, 3)
+
+
+def test_no_usage_data(tmp_path: Path) -> None:
+    """Loading a model leaves nothing in the user's home: the engine's telemetry is off."""
+    code = "from maskwatch.classifier import load_classifier; load_classifier()"
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ORT", "XDG"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**env, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("*")) == []

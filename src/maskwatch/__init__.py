@@ -6,7 +6,7 @@
     for box, state in zip(result.faces.boxes, result.states):
         print(box, state)
 
-The heavy parts are loaded when they are first used.
+All parts are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from maskwatch.errors import MaskwatchError
-from maskwatch.types import CLASSES, Faces, Frame, FrameResult, MaskState
-
 if TYPE_CHECKING:
+    from maskwatch.errors import MaskwatchError
     from maskwatch.images import read_image, write_image
     from maskwatch.pipeline import Pipeline
     from maskwatch.sources import open_sources
+    from maskwatch.types import CLASSES, Faces, Frame, FrameResult, MaskState
 
 __version__ = "0.1.0"
 
@@ -38,6 +37,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CLASSES": "maskwatch.types",
+    "Faces": "maskwatch.types",
+    "Frame": "maskwatch.types",
+    "FrameResult": "maskwatch.types",
+    "MaskState": "maskwatch.types",
+    "MaskwatchError": "maskwatch.errors",
     "Pipeline": "maskwatch.pipeline",
     "open_sources": "maskwatch.sources",
     "read_image": "maskwatch.images",

@@ -1,5 +1,19 @@
-"""`python -m maskwatch`."""
+"""The entry of the command line: `maskwatch`, or `python -m maskwatch`."""
 
-from maskwatch.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def entry() -> None:
+    """Load and run the command line; Ctrl-C while it loads ends it in silence."""
+    try:
+        from maskwatch.cli import main
+
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    entry()

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
@@ -21,9 +20,13 @@ import numpy as np
 
 from maskwatch.boxes import areas
 from maskwatch.errors import ModelFileError, UnknownNameError
+from maskwatch.models import embedded, embedded_path
 from maskwatch.preprocess import face_crops
 from maskwatch.runtime import OnnxModel
 from maskwatch.types import CLASSES, Faces, Floats, Image, MaskState
+
+DEFAULT = "classifier"
+"""The embedded classifier that is used where none is named."""
 
 MIN_FACE_PX = 10.0
 """Detectors raise many false alarms below it, and people leave such faces unlabelled."""
@@ -85,20 +88,25 @@ class OnnxClassifier:
 
 
 def load_classifier(name: str = "default", *, threads: int | None = None) -> OnnxClassifier:
-    """The embedded classifier (`default`) or one from an ONNX file.
+    """An embedded classifier or one from an ONNX file.
+
+    Args:
+        name: `default`, the name of an embedded classifier, or the path of an ONNX file.
+        threads: Threads for one call; None takes one for each core.
 
     Raises:
-        UnknownNameError: Neither `default` nor the path of an .onnx file.
+        UnknownNameError: It is none of these.
         ModelError: The file cannot be used.
     """
-    if name == "default":
-        embedded = resources.files("maskwatch.models") / "classifier.onnx"
-        with resources.as_file(embedded) as path:
-            return OnnxClassifier(path, threads=threads)
+    known = [card.name for card in embedded().values() if card.kind == "classifier"]
+    if name == "default" or name in known:
+        return OnnxClassifier(
+            embedded_path(DEFAULT if name == "default" else name), threads=threads
+        )
     path = Path(name)
     if path.suffix == ".onnx" or path.exists():
         return OnnxClassifier(path, threads=threads)
-    raise UnknownNameError("classifier", name, ["default", "FILE.onnx"])
+    raise UnknownNameError("classifier", name, ["default", *known, "FILE.onnx"])
 
 
 def classify(

@@ -21,6 +21,7 @@ and what to do, in one line.
     │   └── DownloadError          its file could not be fetched or failed verification
     ├── DatasetError               labels or folders that cannot be understood (exit code 1)
     └── OutputError                a result cannot be written (exit code 1)
+        └── OutputRefusedError     this one cannot, but others of the same run can
 """
 
 from __future__ import annotations
@@ -131,3 +132,7 @@ class DatasetError(MaskwatchError):
 
 class OutputError(MaskwatchError):
     """A result cannot be written."""
+
+
+class OutputRefusedError(OutputError):
+    """This result cannot be written, for its name or size; others of the same run can."""

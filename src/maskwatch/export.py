@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +58,6 @@ def export_classifier(model: keras.Model, path: Path, check: Image) -> float:
     finally:
         part.unlink(missing_ok=True)
     return difference
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file as hexadecimal text."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def halve_weights(model: Any) -> Any:

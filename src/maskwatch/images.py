@@ -6,7 +6,10 @@ gigabytes is refused), notices truncated files, and knows EXIF rotation and anim
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskwatch.errors import OutputError, UnreadableImageError
+from maskwatch.errors import OutputError, OutputRefusedError, UnreadableImageError
 from maskwatch.types import Image
 
 if TYPE_CHECKING:
@@ -27,8 +30,9 @@ IMAGE_SUFFIXES = frozenset(
 )
 """File name endings of pictures, lower case."""
 
-MAX_PIXELS = 200_000_000
-"""Larger pictures are refused unread: decoded they would take over 600 MB."""
+MAX_PIXELS = 178_000_000
+"""Larger pictures are refused unread: one takes 3 bytes a pixel, and several times that while it is
+decoded, turned upright, drawn on and encoded again."""
 
 _FALLBACK_FRAME_S = 0.1  # what browsers use for animations that name no frame time
 
@@ -83,7 +87,9 @@ def write_image(path: Path, image: Image) -> None:
     The file appears whole or not at all.
 
     Raises:
-        OutputError: The place cannot be written or the ending is unknown.
+        OutputRefusedError: The name is too long, its ending unknown, or the picture too large
+            for that format.
+        OutputError: The place cannot be written.
     """
     import cv2
 
@@ -92,10 +98,13 @@ def write_image(path: Path, image: Image) -> None:
     try:
         ok, data = cv2.imencode(suffix, image, options.get(suffix.replace("jpeg", "jpg"), []))
     except cv2.error as exc:
-        raise OutputError(f"cannot write {path}: no picture format {suffix!r}. Use .png.") from exc
+        raise OutputRefusedError(
+            f"cannot write {path}: no picture format {suffix!r}. Use .png."
+        ) from exc
     if not ok:
-        raise OutputError(f"cannot write {path}: encoding as {suffix} failed.")
-    part = path.with_name(f".{path.name}.part")
+        size = f"{image.shape[1]} x {image.shape[0]}"
+        raise OutputRefusedError(f"cannot write {path}: {suffix} cannot hold {size} pixels.")
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(data.tobytes())
@@ -103,7 +112,20 @@ def write_image(path: Path, image: Image) -> None:
     except OSError as exc:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {os_reason(exc)}.") from exc
+        raise output_error(path, exc) from exc
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it gets its name; short, for names as long as can be."""
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".{digest}.part")
+
+
+def output_error(path: Path, exc: OSError) -> OutputError:
+    """What to raise when the system refuses to write `path`."""
+    of_this_file = exc.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EISDIR)
+    error = OutputRefusedError if of_this_file else OutputError
+    return error(f"cannot write {path}: {os_reason(exc)}.")
 
 
 def os_reason(exc: OSError) -> str:
@@ -116,12 +138,11 @@ class _Translated:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.quiet = warnings.catch_warnings()
 
     def __enter__(self) -> None:
-        self.quiet.__enter__()
-        # Pillow warns of odd metadata, which does not keep a picture from being read.
-        warnings.simplefilter("ignore")
+        # Pillow warns of odd metadata, which does not keep a picture from being read. Pictures are
+        # read in threads, where `warnings.catch_warnings` is not safe.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
 
     def __exit__(
         self,
@@ -129,12 +150,16 @@ class _Translated:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.quiet.__exit__(kind, exc, trace)
         if exc is None or isinstance(exc, UnreadableImageError | GeneratorExit):
             return
+        from PIL import Image as Pil
         from PIL import UnidentifiedImageError
 
-        if isinstance(exc, UnidentifiedImageError):
+        if isinstance(exc, Pil.DecompressionBombError):
+            # Pillow says how many; the picture itself is out of reach.
+            pixels = re.search(r"\d+", str(exc))
+            why = _too_large(f"{int(pixels[0]) // 1_000_000} million" if pixels else "too many")
+        elif isinstance(exc, UnidentifiedImageError):
             why = "empty file" if self.path.stat().st_size == 0 else "not a picture, or damaged"
         elif isinstance(exc, OSError) and exc.errno:
             why = os_reason(exc)
@@ -149,17 +174,19 @@ def _open(path: Path) -> PilImage:
     from PIL import Image as Pil
 
     with _Translated(path):
-        # The limit below is ours and names the file; Pillow's own would only warn.
-        Pil.MAX_IMAGE_PIXELS = None
         picture = Pil.open(path)
     width, height = picture.size
     if width * height > MAX_PIXELS:
         picture.close()
         raise UnreadableImageError(
-            f"cannot read picture {path}: {width} x {height} pixels are more than the limit of "
-            f"{MAX_PIXELS // 1_000_000} million. Scale it down first."
+            f"cannot read picture {path}: {_too_large(f'{width} x {height}')}."
         )
     return picture
+
+
+def _too_large(size: str) -> str:
+    limit = MAX_PIXELS // 1_000_000
+    return f"{size} pixels are more than the limit of {limit} million; scale it down first"
 
 
 def _to_bgr(picture: PilImage, path: Path) -> Image:
@@ -181,7 +208,7 @@ def _to_bgr(picture: PilImage, path: Path) -> Image:
 
 
 def _from_deep(picture: PilImage) -> Image:
-    """Grey of more than 8 bits: 16-bit values are scaled by 257, anything else by its range."""
+    """Grey of more than 8 bits: integers are 16-bit values, floats scaled by their range."""
     deep = np.asarray(picture).astype(np.float32)
     top = 65535.0 if picture.mode.startswith("I") else float(deep.max() or 1.0)
     grey = np.clip(deep * (255.0 / top), 0, 255).astype(np.uint8)

@@ -33,6 +33,8 @@ class OnnxModel:
             ModelNotFoundError: No such file.
             ModelFileError: The file is corrupt, not ONNX, or takes no input.
         """
+        # Its packages otherwise collect usage data to send, from the moment of the import on.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime as ort
 
         if not path.is_file():
@@ -44,7 +46,7 @@ class OnnxModel:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(
-                str(path), options, providers=ort.get_available_providers()
+                str(path), options, providers=_providers(ort.get_available_providers())
             )
         except Exception as exc:  # ONNX Runtime's errors share no base but Exception
             reason = str(exc).splitlines()[0][:160]
@@ -83,6 +85,11 @@ class OnnxModel:
                     "exported; fetch or export it again."
                 )
         return list(outputs)
+
+
+def _providers(available: list[str]) -> list[str]:
+    """A GPU where the package has one, else the CPU; TensorRT would build engines for minutes."""
+    return [name for name in available if name != "TensorrtExecutionProvider"]
 
 
 def _shape(shape: list[Any]) -> tuple[int | None, ...]:

@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import pytest
 from detect_helpers import Done, call, photo, read_lines
+from PIL import Image as Pil
 
+from maskwatch.images import part_of
 from run_helpers import PATIENCE_S, read_video, write_video
 from tiny_onnx import write_constant
 
@@ -111,7 +113,7 @@ BAD_FILES: list[tuple[str, Callable[[Path], None], str]] = [
     ("cut.jpg", cut_photo, "damaged"),
     ("half.jpg", half_photo, "damaged"),
     ("half.png", half_photo, "damaged"),
-    ("bomb.png", bomb, "20000 x 20000 pixels"),
+    ("bomb.png", bomb, "400 million pixels"),
     ("text.mp4", text, "not a video"),
     ("empty.mp4", empty, "empty file"),
     ("no-index.mp4", without_index, "not a video, or damaged or cut short"),
@@ -320,7 +322,7 @@ def test_full_disk_for_pictures(tmp_path: Path, capsys: Capture, kind: str) -> N
     out.mkdir()
     if kind == "photo":
         path = photo(tmp_path / "a.png")
-        (out / ".a.png.part").symlink_to("/dev/full")
+        part_of(out / "a.png").symlink_to("/dev/full")
     else:
         path = write_video(tmp_path / "a.mp4", noise(40))
         (out / "a.mp4").symlink_to("/dev/full")
@@ -446,3 +448,96 @@ def test_no_arguments(capsys: Capture) -> None:
     assert done.code in (0, 2)
     assert "detect" in done.out + done.err
     assert "Usage" in done.out + done.err
+
+
+def test_pipe_in_a_folder(tmp_path: Path, capsys: Capture) -> None:
+    """A named pipe in a folder or glob is no source: opening it could wait for ever."""
+    photo(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "b.jpg")
+    for spec in (tmp_path, f"{tmp_path}/*.[pj]*g"):
+        done = call(capsys, "detect", spec, "--json", "-")
+        assert done.code == 0
+        assert [line["source"] for line in done.lines] == [str(tmp_path / "a.png")]
+
+
+def test_one_copy_refused_among_good_ones(tmp_path: Path, capsys: Capture) -> None:
+    """A copy that cannot exist is named, and the others are written."""
+    photo(tmp_path / "in" / "a.png")
+    photo(tmp_path / "in" / "c.png")
+    Pil.new("L", (17_000, 4)).save(
+        tmp_path / "in" / "b.gif", save_all=True, append_images=[Pil.new("L", (17_000, 4), 9)]
+    )
+    done = call(capsys, "detect", tmp_path / "in", "--out", tmp_path / "out")
+    refused(done, 1, "b.gif.mp4", "17000 x 4", "16384")
+    assert (tmp_path / "out" / "a.png").exists()
+    assert (tmp_path / "out" / "c.png").exists()
+
+
+def test_longest_name(tmp_path: Path, capsys: Capture) -> None:
+    """A picture with the longest name that a file can have gets its copy."""
+    name = "n" * 251 + ".png"
+    done = call(capsys, "detect", photo(tmp_path / name), "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert (tmp_path / "out" / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("json", "csv"),
+    [
+        pytest.param("out/a.png", "t.csv", id="copy-and-text"),
+        pytest.param("t", "out/../t", id="one-text-two-spellings"),
+    ],
+)
+def test_two_outputs_in_one_place(tmp_path: Path, capsys: Capture, json: str, csv: str) -> None:
+    """Outputs that would replace each other are refused before any work."""
+    path = photo(tmp_path / "a.png")
+    out = tmp_path / "out"
+    (tmp_path / "out").mkdir()
+    outputs = ("--json", tmp_path / json, "--csv", tmp_path / csv)
+    refused(call(capsys, "detect", path, "--out", out, *outputs), 2, "two outputs")
+    assert not any(out.iterdir())
+
+
+def test_copies_of_an_earlier_run_are_no_sources(tmp_path: Path, capsys: Capture) -> None:
+    """A folder with the output folder in it can be done again and again."""
+    photo(tmp_path / "a.png")
+    for _ in range(2):
+        outputs = ("--out", tmp_path / "out", "--overwrite", "--json", "-")
+        done = call(capsys, "detect", tmp_path, *outputs)
+        assert done.code == 0, done.err
+        assert [line["source"] for line in done.lines] == [str(tmp_path / "a.png")]
+
+
+def test_name_with_control_characters(tmp_path: Path, capsys: Capture) -> None:
+    """Letters that steer a terminal are spelled out in errors and lines."""
+    (tmp_path / "bad\x1b[31m\n.jpg").write_bytes(b"no picture")
+    photo(tmp_path / "good\x1b[31m\n.png")
+    done = call(capsys, "detect", tmp_path)
+    refused(done, 1, r"bad\x1b[31m\n.jpg")
+    assert r"good\x1b[31m\n.png: no mask" in done.out.splitlines()[0]
+
+
+@pytest.mark.parametrize("options", [(), ("--json", "-")], ids=["lines", "json"])
+def test_closed_standard_output(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Without a standard output, that is said in one line."""
+    command = [sys.executable, "-m", "maskwatch", "detect", str(photo(tmp_path / "a.png"))]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command, *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write standard output: it is closed.\n"
+
+
+def test_without_a_home(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no folder for models, what needs none still works."""
+
+    def refuse() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("MASKWATCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", refuse)
+    assert call(capsys, "detect", photo(tmp_path / "a.png")).code == 0

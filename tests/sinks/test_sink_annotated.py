@@ -17,7 +17,7 @@ from maskwatch.errors import (
     UnreadableVideoError,
     UsageError,
 )
-from maskwatch.images import read_image
+from maskwatch.images import part_of, read_image
 from maskwatch.run import run
 from maskwatch.sinks.annotated import AnnotatedSink
 from maskwatch.sources.base import Kind
@@ -283,10 +283,10 @@ def test_full_disk(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -
     if kind == "video":
         target.symlink_to("/dev/full")
     else:
-        (tmp_path / f".{name}.part").symlink_to("/dev/full")
+        part_of(target).symlink_to("/dev/full")
     with pytest.raises(OutputError, match=f"^cannot write {target}: No space left on device.$"):
         run_into(tmp_path, source(name, kind, pictures=frames))
-    assert not (tmp_path / f".{name}.part").is_symlink()
+    assert not part_of(target).is_symlink()
 
 
 def test_live_video_is_safe_from_a_kill(tmp_path: Path) -> None:

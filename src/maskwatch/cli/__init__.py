@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from maskwatch import __version__
-from maskwatch.cli import detect, models
+from maskwatch.cli import data, detect, models
 from maskwatch.cli.console import error
 from maskwatch.errors import MaskwatchError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("detect")(detect.detect)
 app.add_typer(models.app, name="models")
+app.add_typer(data.app, name="data")
 
 
 def _print_version(asked: bool) -> None:

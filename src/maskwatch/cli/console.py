@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO, cast
 
 import typer
 
@@ -22,9 +23,11 @@ def tell(line: str, *, to_stderr: bool = False) -> None:
     Raises:
         OutputError: Standard output is closed or full.
     """
-    file = sys.stderr if to_stderr else sys.stdout
+    file = cast("TextIO | None", sys.stderr if to_stderr else sys.stdout)
+    if file is None:
+        raise OutputError("cannot write standard output: it is closed.")
     try:
-        print(encodable(line, file), file=file, flush=True)
+        print(encodable(one_line(line), file), file=file, flush=True)
     except OSError as exc:
         raise OutputError(f"cannot write standard output: {os_reason(exc)}.") from exc
 
@@ -40,8 +43,11 @@ def error(line: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """The text with line breaks spelled out."""
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+    """The text with line breaks, and all else that would steer a terminal, spelled out."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
 
 
 @contextmanager

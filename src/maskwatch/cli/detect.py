@@ -28,10 +28,10 @@ def detect(
         ),
     ],
     detector: Annotated[
-        str, typer.Option(help="haar, ssd, yunet, or auto: the best that is installed.")
+        str, typer.Option(help="haar, ssd, yunet, yunet-n, or auto: the best that is installed.")
     ] = "auto",
     classifier: Annotated[
-        str, typer.Option(help="default (embedded) or the path of an ONNX file.")
+        str, typer.Option(help="Name of an embedded classifier or path of an ONNX file.")
     ] = "default",
     min_score: Annotated[
         float | None,
@@ -73,7 +73,7 @@ def detect(
     from maskwatch.pipeline import Pipeline
     from maskwatch.run import run
 
-    sources, unread = _open(source)
+    sources, unread = _open(source, out)
     if not sources:
         raise typer.Exit(1)
     sinks = _file_sinks(out, json, csv, every=every, overwrite=overwrite)
@@ -103,19 +103,30 @@ def detect(
         raise typer.Exit(1)
 
 
-def _open(specs: list[str]) -> tuple[list[Source], int]:
-    """The sources of all strings, and how many strings named nothing readable."""
+def _open(specs: list[str], out: Path | None) -> tuple[list[Source], int]:
+    """The sources of all strings, and how many strings named nothing readable.
+
+    Annotated copies of an earlier run, where `out` lies in a folder that is searched, are no
+    sources.
+    """
     from maskwatch.sources import open_sources
 
     sources: list[Source] = []
     unread = 0
     for spec in specs:
         try:
-            sources += open_sources(spec)
+            sources += [made for made in open_sources(spec) if not _is_copy(made, spec, out)]
         except MaskwatchError as exc:
             error(str(exc))
             unread += 1
     return sources, unread
+
+
+def _is_copy(source: Source, spec: str, out: Path | None) -> bool:
+    if out is None or source.live or not out.is_dir():
+        return False
+    named, searched, copies = (Path(name).resolve() for name in (source.name, spec, out))
+    return copies != searched and named.is_relative_to(copies) and named != searched
 
 
 def _file_sinks(

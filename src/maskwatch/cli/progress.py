@@ -65,7 +65,7 @@ class RunProgress:
         if self._console.is_terminal:
             count = MofNCompleteColumn()
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 count,
                 TextColumn("{task.fields[speed]}"),
@@ -89,7 +89,7 @@ class RunProgress:
         if self._bar is not None:
             name = source.name if len(source.name) <= 40 else "…" + source.name[-39:]
             done = self._started if self._by_source else 0
-            self._bar.update(self._task, description=name, completed=done)
+            self._bar.update(self._task, description=one_line(name), completed=done)
         self._started += 1
 
     def result(self, result: FrameResult) -> None:
@@ -134,4 +134,4 @@ def _frames(source: Source, every: int) -> int | None:
 
 def _photo_line(result: FrameResult) -> str:
     words = [STATE_WORDS[state] for state in result.states]
-    return f"{result.frame.source}: {', '.join(words) or 'no faces'}"
+    return one_line(f"{result.frame.source}: {', '.join(words) or 'no faces'}")

@@ -1,4 +1,8 @@
-"""Photos with boxes in Pascal VOC form: `images/`, `annotations/*.xml`, a list of names a split."""
+"""Photos with boxes in Pascal VOC form: `images/`, `annotations/*.xml`, a list of names a split.
+
+Others call these folders `JPEGImages` and `Annotations`, keep the lists in `ImageSets/Main`, or put
+the XML files beside the pictures; `read_all_voc` understands these too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from maskwatch.datasets.records import Labelled, pictures_in, split_named
 from maskwatch.errors import DatasetError
 from maskwatch.images import IMAGE_SUFFIXES
 from maskwatch.types import Floats
@@ -49,11 +54,59 @@ def read_voc(folder: Path, split: str) -> Iterator[LabelledPhoto]:
         for path in (folder / "images").iterdir()
         if path.suffix.lower() in IMAGE_SUFFIXES
     }
-    for name in listing.read_text(encoding="utf-8").split():
+    for name in _listed(listing):
         if name not in pictures:
             raise DatasetError(f"{listing} names {name!r}, which is not in {folder / 'images'}.")
         boxes, names = read_annotation(folder / "annotations" / f"{name}.xml")
         yield LabelledPhoto(pictures[name], boxes, names)
+
+
+def looks_like_voc(folder: Path) -> bool:
+    """Whether there are XML files where VOC has them."""
+    return any(_annotations(folder).glob("*.xml"))
+
+
+def read_all_voc(folder: Path) -> Iterator[Labelled]:
+    """Read all photos that have an annotation, of all splits.
+
+    A photo that no list names is in no split; one that several name comes once for each, which is
+    a leak that a check should see.
+
+    Raises:
+        DatasetError: A photo is not there or an annotation cannot be understood.
+    """
+    annotations = _annotations(folder)
+    places = [path for name in _IMAGE_FOLDERS if (path := folder / name).is_dir()]
+    pictures = {path.stem: path for path in pictures_in(places[0] if places else annotations)}
+    splits: dict[str, list[str]] = {}
+    for place in (folder, folder / "ImageSets" / "Main"):
+        for listing in sorted(place.glob("*.txt")):
+            if split := split_named(listing.stem):
+                for name in _listed(listing):
+                    key = name if name in pictures else Path(name).stem
+                    splits.setdefault(key, []).append(split)
+    for path in sorted(annotations.glob("*.xml")):
+        if path.stem not in pictures:
+            raise DatasetError(f"no picture {path.stem!r} for {path}.")
+        boxes, names = read_annotation(path)
+        for split in dict.fromkeys(splits.get(path.stem, [""])):
+            yield Labelled(pictures[path.stem], boxes, names, split)
+
+
+_ANNOTATION_FOLDERS = ("annotations", "Annotations", "labels", ".")
+_IMAGE_FOLDERS = ("images", "JPEGImages")
+
+
+def _annotations(folder: Path) -> Path:
+    """The first of the usual folders that holds XML files."""
+    places = [folder / name for name in _ANNOTATION_FOLDERS]
+    return next((place for place in places if any(place.glob("*.xml"))), folder)
+
+
+def _listed(listing: Path) -> list[str]:
+    """The names in a list, a line each, which may have spaces inside."""
+    lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def read_annotation(path: Path) -> tuple[Floats, tuple[str, ...]]:

@@ -26,11 +26,12 @@ def _ssd(min_score: float | None) -> Detector:
     return SsdDetector(files, **_given(min_score))
 
 
-def _yunet(min_score: float | None) -> Detector:
+def _yunet(name: str, min_score: float | None) -> Detector:
     from maskwatch.detectors.yunet import YuNetDetector
 
-    files = weights.find("yunet-n") or weights.require("yunet")
-    return YuNetDetector(files[0], **_given(min_score))
+    detector = YuNetDetector(weights.require(name)[0], **_given(min_score))
+    detector.name = name
+    return detector
 
 
 def _mtcnn(min_score: float | None) -> Detector:
@@ -40,8 +41,10 @@ def _mtcnn(min_score: float | None) -> Detector:
 
 
 def _auto(min_score: float | None) -> Detector:
-    installed = weights.find("yunet-n") or weights.find("yunet")
-    return _yunet(min_score) if installed else _haar(min_score)
+    for name in ("yunet-n", "yunet"):
+        if weights.find(name):
+            return _yunet(name, min_score)
+    return _haar(min_score)
 
 
 DETECTORS: dict[str, Callable[[float | None], Detector]] = {
@@ -49,9 +52,10 @@ DETECTORS: dict[str, Callable[[float | None], Detector]] = {
     "haar": _haar,
     "mtcnn": _mtcnn,
     "ssd": _ssd,
-    "yunet": _yunet,
+    "yunet": partial(_yunet, "yunet"),
+    "yunet-n": partial(_yunet, "yunet-n"),
 }
-"""From name to factory. `auto` is the best that is installed: YuNet, else Haar."""
+"""From name to factory. `auto` is the best that is installed: either YuNet, else Haar."""
 
 
 def load_detector(

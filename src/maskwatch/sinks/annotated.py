@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path, PurePath
@@ -10,7 +10,7 @@ from types import TracebackType
 
 from maskwatch.errors import OutputError, SourceError
 from maskwatch.images import os_reason, write_image
-from maskwatch.sinks.base import Drawn, Origin, Sink, check_free
+from maskwatch.sinks.base import Drawn, Origin, Sink, check_free, file_ids
 from maskwatch.sinks.video import VideoWriter
 from maskwatch.types import FrameResult
 
@@ -47,6 +47,7 @@ class AnnotatedSink(Sink):
             UsageError: One would replace a source.
         """
         taken: set[Path] = set()
+        sources = file_ids(origins)
         for origin in origins:
             target = self._folder / _output_name(origin)
             base, number = target, 1
@@ -55,7 +56,12 @@ class AnnotatedSink(Sink):
                 target = base.with_name(f"{base.stem}-{number}{base.suffix}")
             taken.add(target)
             self._targets[origin] = target
-            check_free(target, origins, overwrite=self._overwrite)
+            check_free(target, sources, overwrite=self._overwrite)
+
+    @property
+    def targets(self) -> Collection[Path]:
+        """The annotated copies."""
+        return self._targets.values()
 
     def __enter__(self) -> AnnotatedSink:
         """Make the folder and see that it can be written.

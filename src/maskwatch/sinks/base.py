@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from fractions import Fraction
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -53,6 +53,11 @@ class Sink:
             UsageError: An output is in the way.
         """
 
+    @property
+    def targets(self) -> Collection[Path]:
+        """The files that will be written, known after `plan`."""
+        return ()
+
     def __enter__(self) -> Self:
         return self
 
@@ -83,8 +88,32 @@ class Sink:
         """
 
 
-def check_free(target: Path, origins: Sequence[Origin], *, overwrite: bool) -> None:
+FileId = tuple[int, int]
+"""Device and number of a file: the same for all its names."""
+
+
+def file_ids(origins: Sequence[Origin]) -> frozenset[FileId]:
+    """The files among the sources."""
+    found = (file_id(Path(origin.name)) for origin in origins)
+    return frozenset(identity for identity in found if identity is not None)
+
+
+def file_id(path: Path) -> FileId | None:
+    """Which file a path leads to; None for an address, a camera, or what is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def check_free(target: Path, sources: frozenset[FileId], *, overwrite: bool) -> None:
     """See that writing `target` destroys nothing that is still wanted.
+
+    Args:
+        target: The file to be written.
+        sources: See `file_ids`.
+        overwrite: Whether a file that is there may be replaced.
 
     Raises:
         UsageError: It is one of the sources.
@@ -93,14 +122,7 @@ def check_free(target: Path, origins: Sequence[Origin], *, overwrite: bool) -> N
     # Pipes and devices are there to be written to.
     if not (target.is_file() or target.is_dir()):
         return
-    if any(_is_file(target, origin) for origin in origins):
+    if file_id(target) in sources:
         raise UsageError(f"output {target} would replace a source. Choose another place.")
     if not overwrite:
         raise OutputExistsError(target)
-
-
-def _is_file(target: Path, origin: Origin) -> bool:
-    try:
-        return target.samefile(origin.name)
-    except (OSError, ValueError):  # an address, a camera, or gone
-        return False

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, cast
 
 from maskwatch.errors import OutputError
 from maskwatch.images import os_reason
-from maskwatch.sinks.base import Origin, Sink, check_free
+from maskwatch.sinks.base import Origin, Sink, check_free, file_ids
 
 
 class TextSink(Sink):
@@ -35,7 +35,13 @@ class TextSink(Sink):
             UsageError: It is one of the sources.
         """
         if str(self._path) != "-":
-            check_free(self._path, origins, overwrite=self._overwrite)
+            check_free(self._path, file_ids(origins), overwrite=self._overwrite)
+
+    @property
+    def targets(self) -> Collection[Path]:
+        """The file; pipes and devices can be written to by several."""
+        shared = str(self._path) == "-" or (self._path.exists() and not self._path.is_file())
+        return () if shared else (self._path,)
 
     def __enter__(self) -> Self:
         """Open the file.
@@ -44,7 +50,10 @@ class TextSink(Sink):
             OutputError: It cannot be opened.
         """
         if str(self._path) == "-":
-            self._file = sys.stdout
+            # Python has none where the caller closed it; its own annotation does not say so.
+            self._file = cast("TextIO | None", sys.stdout)
+            if self._file is None:
+                raise OutputError("cannot write standard output: it is closed.")
             return self
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

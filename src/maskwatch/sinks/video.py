@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from maskwatch.errors import OutputError
-from maskwatch.images import os_reason
+from maskwatch.errors import OutputError, OutputRefusedError
+from maskwatch.images import output_error
 from maskwatch.types import Image
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TIME_BASE = Fraction(1, 90_000)
 _DEFAULT_RATE = Fraction(25)
+_MAX_SIDE_PX = 16384
 # A third of the time of "superfast" and as large as OpenCV's MPEG-4, at a better picture.
 _ENCODER = {"preset": "ultrafast", "crf": "23"}
 _FILE = {"movflags": "faststart"}
@@ -111,6 +112,12 @@ class VideoWriter:
             raise self._unwritable(exc) from exc
 
     def _open_stream(self, image: Image) -> VideoStream:
+        if max(image.shape[:2]) > _MAX_SIDE_PX:
+            self._error = OutputRefusedError(
+                f"cannot write {self._path}: {image.shape[1]} x {image.shape[0]} pixels, but "
+                f"H.264 holds at most {_MAX_SIDE_PX} a side."
+            )
+            raise self._error
         from av.video.reformatter import ColorRange, Colorspace
 
         stream = self._file.add_stream("libx264", rate=self._rate, options=self._encoder)
@@ -123,7 +130,9 @@ class VideoWriter:
         return stream
 
     def _unwritable(self, exc: Exception) -> OutputError:
-        why = os_reason(exc) if isinstance(exc, OSError) else str(exc)
+        if isinstance(exc, OSError):
+            return output_error(self._path, exc)
+        why = getattr(exc, "strerror", None) or "the encoder failed"
         return OutputError(f"cannot write {self._path}: {why}.")
 
 

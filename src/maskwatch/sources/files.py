@@ -51,7 +51,9 @@ def matching(pattern: str) -> list[Found]:
     # Path.glob would bring hidden files too.
     paths = [Path(name) for name in glob.glob(everything, recursive=True)]  # noqa: PTH207
     root = _fixed_root(pattern)
-    wanted = [path for path in paths if _is_wanted(path) and not path.is_dir()]
+    wanted = [path for path in paths if _is_wanted(path)]
+    if "**" in pattern:
+        wanted = _without_loops(wanted)
     if not wanted:
         some = f"{len(paths)} found, but" if paths else "nothing found;"
         raise SourceNotFoundError(
@@ -65,8 +67,21 @@ def _in_order(found: Iterable[Found]) -> list[Found]:
 
 
 def _is_wanted(path: Path) -> bool:
+    """Whether it looks like a picture or video; a broken link does, to be reported later.
+
+    Pipes and devices are left out: opening one can wait for ever.
+    """
     suffix = path.suffix.lower()
-    return suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES
+    named = suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES
+    return named and (path.is_file() or not path.exists())
+
+
+def _without_loops(paths: Iterable[Path]) -> list[Path]:
+    """Each file once: `**` follows links, which may lead in a circle."""
+    shortest: dict[str, Path] = {}
+    for path in sorted(paths, key=lambda path: len(path.parts)):
+        shortest.setdefault(os.path.realpath(path), path)
+    return list(shortest.values())
 
 
 def _fixed_root(pattern: str) -> Path:

@@ -77,7 +77,10 @@ def find(name: str) -> tuple[Path, ...] | None:
         UnknownNameError: There is no model of that name.
     """
     model = registry.model(name)
-    return None if _missing(model) else paths(model)
+    try:
+        return None if _missing(model) else paths(model)
+    except OutputError:  # no folder to keep models in: none is installed
+        return None
 
 
 def require(name: str) -> tuple[Path, ...]:
