@@ -23,7 +23,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"images", "preprocess", "models", "weights", "runtime", "metrics"}),
     frozenset({"detectors", "classifier", "sources", "sinks", "draw"})
     | {"tracking", "distance", "events", "datasets"},
-    frozenset({"pipeline", "run", "workers", "training", "export", "benchmark"}),
+    frozenset({"pipeline", "run", "workers", "masking", "training", "export", "benchmark"}),
     frozenset({"cli", "server", "__main__"}),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -124,3 +125,14 @@ def test_readme_is_finished() -> None:
     """No place is left to be filled in, and the smallest face that is judged is the real one."""
     assert not re.search(r"@[A-Z]+@", README)
     assert f"Faces under {MIN_FACE_PX:.0f} px" in README
+
+
+def test_speeds_of_the_readme_are_those_of_the_benchmark() -> None:
+    """Every row of the README's table of speeds stands in the committed benchmark."""
+    rows = json.loads((ROOT / "benchmarks/results/detect.json").read_text())["rows"]
+    measured = {
+        (row["detector"], row["video"].removesuffix(".mp4")): row["frames_per_s"]["maskwatch"]
+        for row in rows
+    }
+    found = re.findall(r"^\| (\w+) \| (\w+) \| [\d.]+ \| ([\d.]+) \|", README, re.MULTILINE)
+    assert {(name, video): float(speed) for name, video, speed in found} == measured

@@ -178,7 +178,7 @@ def mask(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw masks on bare faces and write their crops into CLASS/ folders and masks.jsonl."""
-    from maskwatch.cli.masking import Looks, mask_folder
+    from maskwatch.masking import Looks, mask_folder
     from maskwatch.datasets.importing import check_out
     from maskwatch.detectors import load_detector
     from maskwatch.errors import SourceNotFoundError
