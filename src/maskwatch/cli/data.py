@@ -178,10 +178,10 @@ def mask(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw masks on bare faces and write their crops into CLASS/ folders and masks.jsonl."""
-    from maskwatch.masking import Looks, mask_folder
     from maskwatch.datasets.importing import check_out
     from maskwatch.detectors import load_detector
     from maskwatch.errors import SourceNotFoundError
+    from maskwatch.masking import Looks, mask_folder
 
     looks = Looks.parse(styles, wear, seed)
     if not source.is_dir():
