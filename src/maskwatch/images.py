@@ -12,9 +12,8 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +73,7 @@ def read_animation(path: Path) -> Iterator[tuple[Image, float]]:
     time_s = 0.0
     with _open(path) as picture:
         for index in range(int(getattr(picture, "n_frames", 1))):
-            with _Translated(path):
+            with _translated(path):
                 picture.seek(index)
             image = _to_bgr(picture, path)
             yield image, time_s
@@ -133,47 +132,37 @@ def os_reason(exc: OSError) -> str:
     return os.strerror(exc.errno) if exc.errno else str(exc)
 
 
-class _Translated:
-    """Turns what Pillow raises while it reads `path` into `UnreadableImageError`."""
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn what Pillow raises while it reads `path` into `UnreadableImageError`."""
+    # Pillow warns of odd metadata, which does not keep a picture from being read. Pictures are
+    # read in threads, where `warnings.catch_warnings` is not safe.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        yield
+    except Exception as exc:
+        raise UnreadableImageError(f"cannot read picture {path}: {_why(path, exc)}.") from exc
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    def __enter__(self) -> None:
-        # Pillow warns of odd metadata, which does not keep a picture from being read. Pictures are
-        # read in threads, where `warnings.catch_warnings` is not safe.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+def _why(path: Path, exc: Exception) -> str:
+    from PIL import Image as Pil
+    from PIL import UnidentifiedImageError
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if exc is None or isinstance(exc, UnreadableImageError | GeneratorExit):
-            return
-        from PIL import Image as Pil
-        from PIL import UnidentifiedImageError
-
-        if isinstance(exc, Pil.DecompressionBombError):
-            # Pillow says how many; the picture itself is out of reach.
-            pixels = re.search(r"\d+", str(exc))
-            why = _too_large(f"{int(pixels[0]) // 1_000_000} million" if pixels else "too many")
-        elif isinstance(exc, UnidentifiedImageError):
-            why = "empty file" if self.path.stat().st_size == 0 else "not a picture, or damaged"
-        elif isinstance(exc, OSError) and exc.errno:
-            why = os_reason(exc)
-        elif isinstance(exc, Exception):
-            why = f"damaged ({str(exc).strip() or type(exc).__name__})"
-        else:
-            return
-        raise UnreadableImageError(f"cannot read picture {self.path}: {why}.") from exc
+    if isinstance(exc, Pil.DecompressionBombError):
+        # Pillow says how many; the picture itself is out of reach.
+        pixels = re.search(r"\d+", str(exc))
+        return _too_large(f"{int(pixels[0]) // 1_000_000} million" if pixels else "too many")
+    if isinstance(exc, UnidentifiedImageError):
+        return "empty file" if path.stat().st_size == 0 else "not a picture, or damaged"
+    if isinstance(exc, OSError) and exc.errno:
+        return os_reason(exc)
+    return f"damaged ({str(exc).strip() or type(exc).__name__})"
 
 
 def _open(path: Path) -> PilImage:
     from PIL import Image as Pil
 
-    with _Translated(path):
+    with _translated(path):
         picture = Pil.open(path)
     width, height = picture.size
     if width * height > MAX_PIXELS:
@@ -192,7 +181,7 @@ def _too_large(size: str) -> str:
 def _to_bgr(picture: PilImage, path: Path) -> Image:
     from PIL import ImageOps
 
-    with _Translated(path):
+    with _translated(path):
         picture.load()
         upright = ImageOps.exif_transpose(picture) or picture
         if upright.mode.startswith("I") or upright.mode == "F":
