@@ -2,11 +2,11 @@
 
 python scripts/train_classifier.py --data DATA --weights BACKBONE.weights.h5 --out RUN
 
-DATA holds `detection/{ilc,kaggle}` (photos with VOC boxes) and
-`classification/{crops12k,masktypes,prajnasb}` (folders of crops). RUN receives `model.keras`,
-`classifier.onnx` and its card `classifier.json`; the last two go into `src/maskwatch/models/`. A
-run that was cut off goes on from its last checkpoint, a finished one is only exported and measured
-again.
+DATA holds `detection/{ilc,kaggle,wider}` (photos with VOC boxes) and
+`classification/{crops12k,masktypes,prajnasb}` (folders of crops). YuNet finds the bare faces that
+get a mask drawn on (`maskwatch models get yunet`). RUN receives `model.keras`, `classifier.onnx`
+and its card `classifier.json`; the last two go into `src/maskwatch/models/`. A run that was cut
+off goes on from its last checkpoint, a finished one is only exported and measured again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ import keras
 import numpy as np
 
 from maskwatch.classifier import OnnxClassifier
+from maskwatch.datasets.folders import read_folders
+from maskwatch.datasets.voc import read_all_voc, read_voc
+from maskwatch.detectors import Detector, load_detector
 from maskwatch.export import export_classifier
 from maskwatch.metrics.classification import ClassificationReport
 from maskwatch.training.augment import plain_view
 from maskwatch.training.backbones import mobilenet_v2
+from maskwatch.training.drawn import draw_on_crops, draw_on_photos
 from maskwatch.training.finetune import FinetuneRecipe, finetune
 from maskwatch.training.samples import (
     Samples,
@@ -32,19 +37,22 @@ from maskwatch.training.samples import (
     from_folders,
     from_photos,
 )
-from maskwatch.types import CLASSES, Image, MaskState
+from maskwatch.types import CLASSES, Floats, Image, MaskState
 from maskwatch.weights.disk import sha256
 
 MIN_TRAIN_FACE_PX = 12.0
 MIN_TEST_FACE_PX = 24.0
+MIN_DRAWN_FACE_PX = 40.0
+DRAWN_CROPS = 1500
 CHECKED_CROPS = 64
 
 DATA_SOURCES = [
     "jolignier/face-mask-dataset-ilc-2021, photos with boxes, train split, faces from 12 px",
     "andrewmvd face-mask-detection (Kaggle), photos with boxes, train split, faces from 12 px",
-    "Face Mask 12k (Kaggle), crops, train split",
-    "prajnasb/observations, portraits with drawn masks, train split",
+    "Face Mask 12k (Kaggle), crops, train and validation splits",
+    "prajnasb/observations, portraits with pasted masks, train and val splits",
     "smitdesai1010/COMP6721---Face-Mask-Classification, portraits with masks of three types",
+    "Masks drawn by maskwatch on bare faces of the first and third set and of WIDER FACE",
 ]
 LIMITS = [
     "The border between a mask at the chin and no mask is the noisiest: labels differ on it.",
@@ -61,9 +69,10 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=FinetuneRecipe().steps)
+    parser.add_argument("--leave-out", help="a source that is not trained on, such as ilc")
     args = parser.parse_args()
     recipe = FinetuneRecipe(steps=args.steps)
-    model = trained(args.data, args.weights, args.out, recipe)
+    model = trained(args.data, args.weights, args.out, recipe, args.leave_out)
 
     tests = {name: (views(s, recipe.size_px), s) for name, s in test_sets(args.data).items()}
     file = args.out / "classifier.onnx"
@@ -79,15 +88,21 @@ def main() -> None:
     write_card(args.out / "classifier.json", file, recipe, scores)
 
 
-def trained(data: Path, weights: Path, out: Path, recipe: FinetuneRecipe) -> keras.Model:
+def trained(
+    data: Path, weights: Path, out: Path, recipe: FinetuneRecipe, leave_out: str | None
+) -> keras.Model:
     """The trained model; trains it if that has not been done."""
     finished = out / "model.keras"
     if finished.exists():
         return keras.models.load_model(finished)
-    train = Samples.join(list(training_sets(data).values()))
-    print(f"{len(train)} crops: {np.bincount(train.labels, minlength=len(CLASSES))}", flush=True)
-    start = mobilenet_v2(recipe.size_px, weights)
-    model = finetune(start, train, recipe, out, log=lambda line: print(line, flush=True))
+    sets = training_sets(data, recipe.seed, leave_out)
+    for name, samples in sets.items():
+        print(f"{name} {np.bincount(samples.labels, minlength=len(CLASSES))}", flush=True)
+    train = Samples.join(list(sets.values()))
+    start = mobilenet_v2(None, weights)
+    free = finetune(start, train, recipe, out, log=lambda line: print(line, flush=True))
+    model = mobilenet_v2(recipe.size_px, None)
+    model.set_weights(free.get_weights())
     model.save(finished)
     return model
 
@@ -129,16 +144,51 @@ def write_card(
     path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
-def training_sets(data: Path) -> dict[str, Samples]:
+def training_sets(data: Path, seed: int, leave_out: str | None = None) -> dict[str, Samples]:
     """What the classifier learns from, by name."""
     detection, crops = data / "detection", data / "classification"
-    return {
-        "ilc/train": from_photos(detection / "ilc", "train", MIN_TRAIN_FACE_PX),
-        "kaggle/train": from_photos(detection / "kaggle", "train", MIN_TRAIN_FACE_PX),
-        "crops12k/train": from_folders(crops / "crops12k" / "train"),
-        "prajnasb/train": from_folders(crops / "prajnasb" / "train"),
-        "masktypes": from_crops_of_one_state(crops / "masktypes", MaskState.WITH_MASK),
+    wider, crops12k, prajnasb = detection / "wider", crops / "crops12k", crops / "prajnasb"
+    masktypes = crops / "masktypes"
+    # Without their landmarks, masks could not be drawn where they belong.
+    yunet = load_detector("yunet")
+    ilc = detection / "ilc"
+    makers: dict[str, Callable[[], Samples]] = {
+        "ilc/train": lambda: from_photos(ilc, "train", MIN_TRAIN_FACE_PX),
+        "kaggle/train": lambda: from_photos(detection / "kaggle", "train", MIN_TRAIN_FACE_PX),
+        "crops12k/train": lambda: from_folders(crops12k / "train"),
+        "crops12k/val": lambda: from_folders(crops12k / "val"),
+        "prajnasb/train": lambda: from_folders(prajnasb / "train"),
+        "prajnasb/val": lambda: from_folders(prajnasb / "val"),
+        "masktypes": lambda: from_crops_of_one_state(masktypes, MaskState.WITH_MASK),
+        "ilc/drawn": lambda: drawn_on(bare(ilc, "train", "without_mask"), yunet, seed),
+        "wider/drawn": lambda: drawn_on(bare(wider, None, "face"), yunet, seed + 1),
+        "crops12k/drawn": lambda: draw_on_crops(
+            bare_crops(crops12k / "train", seed), yunet, seed + 2
+        ),
     }
+    return {name: make() for name, make in makers.items() if name.split("/")[0] != leave_out}
+
+
+def drawn_on(photos: list[tuple[Path, Floats]], detector: Detector, seed: int) -> Samples:
+    """Masks on the bare faces of photos."""
+    return draw_on_photos(photos, detector, MIN_DRAWN_FACE_PX, seed)
+
+
+def bare(folder: Path, split: str | None, name: str) -> list[tuple[Path, Floats]]:
+    """Photos with the boxes of that name."""
+    photos = read_voc(folder, split) if split else read_all_voc(folder)
+    return [
+        (photo.path, photo.boxes[[each == name for each in photo.names]])
+        for photo in photos
+        if photo.boxes is not None
+    ]
+
+
+def bare_crops(folder: Path, seed: int) -> list[Path]:
+    """Some of the crops of bare faces."""
+    paths = [path for path, state in read_folders(folder) if state is MaskState.WITHOUT_MASK]
+    chosen = np.random.default_rng(seed).permutation(len(paths))[:DRAWN_CROPS]
+    return [paths[index] for index in chosen]
 
 
 def test_sets(data: Path) -> dict[str, Samples]:

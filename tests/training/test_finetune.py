@@ -27,7 +27,12 @@ from maskwatch.training.finetune import (  # noqa: E402
 )
 from maskwatch.training.samples import Samples  # noqa: E402
 
-RECIPE = FinetuneRecipe(size_px=32, steps=4, batch=6, peak_rate=1e-2, warmup_steps=1, ema=0.5)
+RECIPE = FinetuneRecipe(
+    size_px=32, first_share=0.0, steps=4, batch=6, peak_rate=1e-2, warmup_steps=1, ema=0.5
+)
+
+
+NOT_DRAWN = np.zeros(99, np.bool_)
 
 
 def samples(count: int = 12) -> Samples:
@@ -36,7 +41,9 @@ def samples(count: int = 12) -> Samples:
     labels = np.arange(count) % 3
     noise = rng.integers(0, 60, (count, 40, 40, 3))
     crops = (labels[:, None, None, None] * 90 + noise).astype(np.uint8)
-    return Samples(crops, labels, np.full(count, 40, np.float32), np.arange(count) % 2 == 0)
+    return Samples(
+        crops, labels, np.full(count, 40, np.float32), np.arange(count) % 2 == 0, NOT_DRAWN[:count]
+    )
 
 
 def mobilenet(seed: int = 3) -> Any:
@@ -70,15 +77,33 @@ def same(one: Batch, other: Batch) -> bool:
 
 
 def test_draw_weights() -> None:
-    """Faces from photos are drawn oftener than crops, rare states oftener than common ones."""
+    """Faces from photos come oftener than crops, the rare state oftener unless it is made up."""
     recipe = replace(RECIPE, boxed_weight=2.0, rare_weight=3.0)
-    set_of_four = Samples(
-        np.zeros((4, 40, 40, 3), np.uint8),
-        np.array([0, 1, 2, 2]),
-        np.ones(4, np.float32),
-        np.array([False, True, False, True]),
+    set_of_five = Samples(
+        np.zeros((5, 40, 40, 3), np.uint8),
+        np.array([0, 1, 2, 2, 2]),
+        np.ones(5, np.float32),
+        np.array([False, True, False, True, False]),
+        np.array([False, False, False, False, True]),
     )
-    assert draw_weights(set_of_four, recipe) == pytest.approx(np.array([1, 2, 3, 6]) / 12)
+    assert draw_weights(set_of_five, recipe) == pytest.approx(np.array([1, 2, 3, 6, 1]) / 13)
+
+
+def test_sizes() -> None:
+    """The first part of the training sees small pictures, the rest the size that is served."""
+    recipe = replace(RECIPE, first_size_px=24, first_share=0.5)
+    sizes = [crops.shape[1] for crops, _ in first(4, batches(samples(), recipe))]
+    assert sizes == [24, 24, 32, 32]
+
+
+def test_a_model_of_any_size_goes_through_all_sizes(tmp_path: Path) -> None:
+    """A model without a fixed size is trained on pictures of both sizes."""
+    keras.utils.set_random_seed(3)
+    model = mobilenet_v2(None, None, alpha=0.35, dropout=0.0)
+    before = model.get_weights()
+    recipe = replace(RECIPE, steps=2, first_size_px=40, first_share=0.5)
+    trained = finetune(model, samples(), recipe, tmp_path, log=lambda line: None)
+    assert any((a != b).any() for a, b in zip(before, trained.get_weights(), strict=True))
 
 
 def test_weights_are_drawn_by() -> None:

@@ -26,12 +26,12 @@ class BgrToUnit(keras.layers.Layer):  # type: ignore[misc]
 
 
 def mobilenet_v2(
-    size_px: int, weights: Path | None, *, alpha: float = 1.0, dropout: float = 0.2
+    size_px: int | None, weights: Path | None, *, alpha: float = 1.0, dropout: float = 0.2
 ) -> keras.Model:
     """MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) with a three-class softmax.
 
     Args:
-        size_px: Side of the square input.
+        size_px: Side of the square input; None takes pictures of any size.
         weights: Keras weights of the backbone without its top, or None for random ones.
         alpha: Width multiplier.
         dropout: Share of pooled features dropped in training.

@@ -29,12 +29,14 @@ class Samples:
         labels: `(N,)` index into `CLASSES`.
         sizes_px: `(N,)` square root of the face's area in its photo; of a crop, its side.
         boxed: `(N,)` whether the face came from a photo with boxes.
+        drawn: `(N,)` whether its mask was drawn, see `maskwatch.training.drawn`.
     """
 
     crops: Image
     labels: NDArray[np.int64]
     sizes_px: Floats
     boxed: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,6 +49,7 @@ class Samples:
             np.concatenate([part.labels for part in parts]),
             np.concatenate([part.sizes_px for part in parts]),
             np.concatenate([part.boxed for part in parts]),
+            np.concatenate([part.drawn for part in parts]),
         )
 
 
@@ -66,10 +69,10 @@ def from_photos(folder: Path, split: str, min_face_px: float) -> Samples:
             i for i, name in enumerate(photo.names) if name in index and face_px[i] >= min_face_px
         ]
         if keep:
-            crops.append(_stored(read_image(photo.path), photo.boxes[keep]))
+            crops.append(stored_crops(read_image(photo.path), photo.boxes[keep]))
             labels += [index[photo.names[i]] for i in keep]
             sizes += [face_px[i] for i in keep]
-    return _samples(crops, labels, sizes, boxed=True)
+    return samples_of(crops, labels, sizes, boxed=True)
 
 
 def from_folders(folder: Path) -> Samples:
@@ -87,21 +90,31 @@ def _from_crops(listed: list[tuple[Path, MaskState]]) -> Samples:
     crops, labels, sizes = [], [], []
     for path, state in listed:
         image = read_image(path)
-        crops.append(_stored(image, as_box(image)))
+        crops.append(stored_crops(image, as_box(image)))
         labels.append(CLASSES.index(state))
         sizes.append(float(max(image.shape[:2])))
-    return _samples(crops, labels, sizes, boxed=False)
+    return samples_of(crops, labels, sizes, boxed=False)
 
 
-def _stored(image: Image, boxes: Floats) -> Image:
+def stored_crops(image: Image, boxes: Floats) -> Image:
+    """The faces in the form of `Samples.crops`, `(N, STORED_PX, STORED_PX, 3)`."""
     return face_crops(image, boxes, STORED_PX, CROP_SCALE * STORED_MARGIN)
 
 
-def _samples(crops: list[Image], labels: list[int], sizes: list[Any], *, boxed: bool) -> Samples:
+def samples_of(
+    crops: list[Image],
+    labels: list[int],
+    sizes: list[Any],
+    *,
+    boxed: bool = False,
+    drawn: bool = False,
+) -> Samples:
+    """Samples from lists; an item of `crops` may hold several, `(n, STORED_PX, STORED_PX, 3)`."""
     empty = np.zeros((0, STORED_PX, STORED_PX, 3), np.uint8)
     return Samples(
         np.concatenate([empty, *crops]),
         np.asarray(labels, np.int64),
         np.asarray(sizes, np.float32),
         np.full(len(labels), boxed),
+        np.full(len(labels), drawn),
     )
