@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from maskwatch.metrics.classification import ClassificationReport
+from maskwatch.metrics.intervals import wilson
 
 NAMES = ("a", "b", "c")
 
@@ -42,6 +43,30 @@ def test_figures(seed: int) -> None:
     assert report.balanced_accuracy == pytest.approx(sum(recalls) / 3)
 
 
+@pytest.mark.parametrize("seed", range(3), ids=lambda seed: f"seed{seed}")
+def test_f1(seed: int) -> None:
+    """F1 is the harmonic mean of precision and recall, and the mean is over the classes."""
+    report = report_of(*random_labels(seed))
+    expected = []
+    for name in NAMES:
+        precision, recall = report.precision[name], report.recall[name]
+        expected.append(2 / (1 / precision + 1 / recall))
+        assert report.f1[name] == pytest.approx(expected[-1])
+    assert report.mean_f1 == pytest.approx(sum(expected) / 3)
+
+
+def test_f1_of_absent_and_missed() -> None:
+    """A class never predicted has F1 0; one wrongly predicted that nothing has is not averaged."""
+    report = report_of([0, 0, 1], [0, 2, 0])
+    assert report.f1["b"] == report.f1["c"] == 0
+    assert report.mean_f1 == pytest.approx((0.5 + 0) / 2)
+
+
+def test_interval() -> None:
+    """The interval of the accuracy is that of the share of hits."""
+    assert report_of([0, 0, 0, 1], [0, 0, 1, 1]).accuracy_interval == wilson(3, 4)
+
+
 def test_all_right() -> None:
     """Everything told right is 1 everywhere."""
     report = report_of([0, 1, 2, 2], [0, 1, 2, 2])
@@ -71,6 +96,7 @@ def test_nothing() -> None:
     assert report.count == 0
     assert math.isnan(report.accuracy)
     assert math.isnan(report.balanced_accuracy)
+    assert math.isnan(report.mean_f1)
     assert "n=0" in report.table()
     assert report.json()["accuracy"] is None
 
@@ -81,9 +107,12 @@ def test_json() -> None:
     assert values == {
         "count": 4,
         "accuracy": 0.75,
+        "accuracy_interval": [0.3006, 0.9544],
         "balanced_accuracy": 0.8333,
+        "mean_f1": 0.7333,
         "recall": {"a": 0.6667, "b": 1.0, "c": None},
         "precision": {"a": 1.0, "b": 0.5, "c": None},
+        "f1": {"a": 0.8, "b": 0.6667, "c": None},
         "confusion": [[2, 1, 0], [0, 1, 0], [0, 0, 0]],
     }
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from maskwatch.metrics.intervals import wilson
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassificationReport:
@@ -42,6 +44,11 @@ class ClassificationReport:
         return _ratio(np.trace(self.confusion), self.count)
 
     @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95% interval of the accuracy, see `wilson`."""
+        return wilson(int(np.trace(self.confusion)), self.count)
+
+    @property
     def recall(self) -> dict[str, float]:
         """Share of each true class told right; NaN for a class without samples."""
         return {
@@ -58,6 +65,23 @@ class ClassificationReport:
         }
 
     @property
+    def f1(self) -> dict[str, float]:
+        """Harmonic mean of precision and recall; NaN for a class neither there nor predicted."""
+        return {
+            name: _ratio(
+                2 * self.confusion[i, i],
+                self.confusion[i].sum() + self.confusion[:, i].sum(),
+            )
+            for i, name in enumerate(self.classes)
+        }
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean F1 over the classes that have samples."""
+        values = [self.f1[name] for name, value in self.recall.items() if not np.isnan(value)]
+        return float(np.mean(values)) if values else float("nan")
+
+    @property
     def balanced_accuracy(self) -> float:
         """Mean recall over the classes that have samples."""
         values = [value for value in self.recall.values() if not np.isnan(value)]
@@ -67,10 +91,13 @@ class ClassificationReport:
         """All figures, ready for `json.dumps`; undefined ones are null."""
         return {
             "count": self.count,
-            "accuracy": _number(self.accuracy),
-            "balanced_accuracy": _number(self.balanced_accuracy),
-            "recall": {name: _number(value) for name, value in self.recall.items()},
-            "precision": {name: _number(value) for name, value in self.precision.items()},
+            "accuracy": number(self.accuracy),
+            "accuracy_interval": [number(end) for end in self.accuracy_interval],
+            "balanced_accuracy": number(self.balanced_accuracy),
+            "mean_f1": number(self.mean_f1),
+            "recall": {name: number(value) for name, value in self.recall.items()},
+            "precision": {name: number(value) for name, value in self.precision.items()},
+            "f1": {name: number(value) for name, value in self.f1.items()},
             "confusion": self.confusion.tolist(),
         }
 
@@ -92,5 +119,6 @@ def _ratio(part: Any, whole: Any) -> float:
     return float(part) / float(whole) if whole else float("nan")
 
 
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else round(value, 4)
+def number(value: float) -> float | None:
+    """A figure for JSON: four digits after the point, null where it is undefined."""
+    return None if np.isnan(value) else round(float(value), 4)
