@@ -26,10 +26,10 @@ from maskwatch.datasets.folders import read_folders
 from maskwatch.datasets.voc import read_all_voc, read_voc
 from maskwatch.detectors import Detector, load_detector
 from maskwatch.export import export_classifier
-from maskwatch.metrics.classification import ClassificationReport
 from maskwatch.training.augment import plain_view
 from maskwatch.training.backbones import mobilenet_v2
 from maskwatch.training.drawn import draw_on_crops, draw_on_photos
+from maskwatch.training.evaluation import evaluate
 from maskwatch.training.finetune import FinetuneRecipe, finetune
 from maskwatch.training.samples import (
     Samples,
@@ -37,7 +37,7 @@ from maskwatch.training.samples import (
     from_folders,
     from_photos,
 )
-from maskwatch.types import CLASSES, Floats, Image, MaskState
+from maskwatch.types import CLASSES, Floats, MaskState
 from maskwatch.weights.disk import sha256
 
 MIN_TRAIN_FACE_PX = 12.0
@@ -45,6 +45,14 @@ MIN_TEST_FACE_PX = 24.0
 MIN_DRAWN_FACE_PX = 40.0
 DRAWN_CROPS = 1500
 CHECKED_CROPS = 64
+
+TEST_SETS = {
+    "ilc/val": "detection/ilc",
+    "kaggle/val": "detection/kaggle",
+    "crops12k/test": "classification/crops12k",
+    "prajnasb/test": "classification/prajnasb",
+}
+CARD_FIGURES = ("count", "accuracy", "accuracy_interval", "balanced_accuracy", "confusion")
 
 DATA_SOURCES = [
     "jolignier/face-mask-dataset-ilc-2021, photos with boxes, train split, faces from 12 px",
@@ -74,18 +82,16 @@ def main() -> None:
     recipe = FinetuneRecipe(steps=args.steps)
     model = trained(args.data, args.weights, args.out, recipe, args.leave_out)
 
-    tests = {name: (views(s, recipe.size_px), s) for name, s in test_sets(args.data).items()}
     file = args.out / "classifier.onnx"
-    check = next(iter(tests.values()))[0][:CHECKED_CROPS]
+    some = from_photos(args.data / "detection" / "ilc", "val", MIN_TEST_FACE_PX)
+    check = np.stack([plain_view(crop, recipe.size_px) for crop in some.crops[:CHECKED_CROPS]])
     print(f"largest difference from Keras: {export_classifier(model, file, check):.5f}")
-    classifier = OnnxClassifier(file)
-    scores = {}
-    for name, (crops, samples) in tests.items():
-        probs = np.concatenate([classifier(crops[i : i + 64]) for i in range(0, len(crops), 64)])
-        report = ClassificationReport.of(samples.labels, probs.argmax(axis=1), CLASSES)
-        print(f"{name}\n{report.table()}\n", flush=True)
-        scores[name] = report.json()
-    write_card(args.out / "classifier.json", file, recipe, scores)
+    scores = measured(OnnxClassifier(file), args.data)
+    if args.leave_out is None:
+        write_card(args.out / "classifier.json", file, recipe, scores)
+    else:
+        left = {"left_out": args.leave_out, "recipe": dataclasses.asdict(recipe), "scores": scores}
+        (args.out / "leave_one_out.json").write_text(json.dumps(left, indent=1) + "\n")
 
 
 def trained(
@@ -107,9 +113,19 @@ def trained(
     return model
 
 
-def views(samples: Samples, size_px: int) -> Image:
-    """The crops as serving sees them, `(N, size_px, size_px, 3)`."""
-    return np.stack([plain_view(crop, size_px) for crop in samples.crops])
+def measured(judge: OnnxClassifier, data: Path) -> dict[str, dict[str, Any]]:
+    """The figures of `maskwatch evaluate` that a card holds, by test set."""
+    scores = {}
+    for name, folder in TEST_SETS.items():
+        split = name.rsplit("/", 1)[1]
+        done = evaluate(judge, data / folder, split=split, min_face_px=MIN_TEST_FACE_PX)
+        print(f"{name}\n{done.table()}\n", flush=True)
+        figures = done.json()
+        scores[name] = {key: figures[key] for key in CARD_FIGURES}
+        scores[name]["with_without"] = figures["with_without"]["accuracy"]
+        for figure in ("recall", "precision"):
+            scores[name][figure] = {k: v[figure] for k, v in figures["classes"].items()}
+    return scores
 
 
 def write_card(
@@ -189,17 +205,6 @@ def bare_crops(folder: Path, seed: int) -> list[Path]:
     paths = [path for path, state in read_folders(folder) if state is MaskState.WITHOUT_MASK]
     chosen = np.random.default_rng(seed).permutation(len(paths))[:DRAWN_CROPS]
     return [paths[index] for index in chosen]
-
-
-def test_sets(data: Path) -> dict[str, Samples]:
-    """What it is measured on, by name."""
-    detection, crops = data / "detection", data / "classification"
-    return {
-        "ilc/val": from_photos(detection / "ilc", "val", MIN_TEST_FACE_PX),
-        "kaggle/val": from_photos(detection / "kaggle", "val", MIN_TEST_FACE_PX),
-        "crops12k/test": from_folders(crops / "crops12k" / "test"),
-        "prajnasb/test": from_folders(crops / "prajnasb" / "test"),
-    }
 
 
 if __name__ == "__main__":

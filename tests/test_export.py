@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maskwatch.classifier import load_classifier
-from maskwatch.errors import ModelError
+from maskwatch.errors import ModelError, OutputError, UsageError
 from maskwatch.types import Image
 
 keras: Any = pytest.importorskip("keras", reason="keras is not installed (extra train)")
@@ -19,7 +19,13 @@ onnx: Any = pytest.importorskip("onnx", reason="onnx is not installed (extra tra
 reference: Any = pytest.importorskip("onnx.reference")
 
 from maskwatch import export  # noqa: E402
-from maskwatch.export import MAX_DIFFERENCE, export_classifier, halve_weights  # noqa: E402
+from maskwatch.export import (  # noqa: E402
+    MAX_DIFFERENCE,
+    export_classifier,
+    export_model,
+    halve_weights,
+)
+from maskwatch.export_crops import ExportCrops  # noqa: E402
 from maskwatch.training.backbones import mobilenet_v2  # noqa: E402
 
 SIZE = 32
@@ -100,6 +106,66 @@ def test_failed_export_keeps_the_old_file(
     monkeypatch.setattr(export, "MAX_DIFFERENCE", -1.0)
     with pytest.raises(ModelError, match="It was not written"):
         export_classifier(model, tmp_path / "a.onnx", crops())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+    assert (tmp_path / "a.onnx").read_bytes() == b"old"
+
+
+def test_other_backend(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Keras does not run on TensorFlow, the error says how to make it."""
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(UsageError, match=r"runs on jax\. Set KERAS_BACKEND=tensorflow"):
+        export_classifier(model, tmp_path / "a.onnx", crops())
+
+
+def test_no_place(model: Any, tmp_path: Path) -> None:
+    """A place that cannot be written is an error of one line."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot write .*a\.onnx: "):
+        export_classifier(model, tmp_path / "file" / "a.onnx", crops())
+
+
+def given(count: int = 40) -> ExportCrops:
+    return ExportCrops(crops(count), crops(count)[::-1], "val")
+
+
+def test_export_in_16_bits(model: Any, tmp_path: Path) -> None:
+    """Without int8 the file is the one of `export_classifier`."""
+    done = export_model(model, tmp_path / "a.onnx", given())
+    assert (done.path, done.reference, done.int8) == (tmp_path / "a.onnx",) * 2 + (None,)
+    assert done.bytes == (tmp_path / "a.onnx").stat().st_size
+    assert 0 <= done.difference <= MAX_DIFFERENCE
+
+
+def test_export_in_8_bits(model: Any, tmp_path: Path) -> None:
+    """With int8 the file is smaller, judges much alike, and the other one is kept if asked for."""
+    done = export_model(
+        model, tmp_path / "new" / "a.onnx", given(), int8=True, reference=tmp_path / "b.onnx"
+    )
+    assert [path.name for path in sorted(tmp_path.rglob("*.onnx"))] == ["b.onnx", "a.onnx"]
+    assert done.int8 is not None
+    assert done.int8.crops == 40
+    one, other = (load_classifier(str(path)) for path in (done.path, tmp_path / "b.onnx"))
+    largest = float(np.abs(one(given().check) - other(given().check)).max())
+    assert done.int8.difference == pytest.approx(largest, abs=1e-6)
+    assert largest < 0.1
+    assert done.bytes < (tmp_path / "b.onnx").stat().st_size * 0.8
+
+
+def test_bad_8_bits(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that decides otherwise in 8 bits is refused, and an old file stays."""
+    (tmp_path / "a.onnx").write_bytes(b"old")
+
+    def ruin(source: Path, target: Path, *_: object, **__: object) -> None:
+        wrong = keras.models.clone_model(model)
+        head = wrong.get_layer("state_probs")
+        best = int(model.predict_on_batch(crops(1)).argmax())
+        bias = np.where(np.arange(3) == best, -9, 0)
+        head.set_weights([head.get_weights()[0], bias.astype(np.float32)])
+        export_classifier(wrong, target, crops())
+
+    monkeypatch.setattr(export, "quantize_classifier", ruin)
+    with pytest.raises(ModelError, match=r"a\.onnx in 8 bits would decide .* only \d+\.\d%"):
+        export_model(model, tmp_path / "a.onnx", given(), int8=True)
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
     assert (tmp_path / "a.onnx").read_bytes() == b"old"
 

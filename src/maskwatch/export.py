@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from maskwatch.errors import ModelError
+from maskwatch.classifier import OnnxClassifier
+from maskwatch.errors import ModelError, UsageError
+from maskwatch.export_crops import ExportCrops
+from maskwatch.images import output_error, part_of
+from maskwatch.quantize import Agreement, agreement, check_agreement, quantize_classifier
 from maskwatch.runtime import OnnxModel
 from maskwatch.types import Image
 
@@ -19,8 +27,68 @@ Weights of 16 bits move probabilities near one half by up to 0.02; a wrong conve
 far more.
 """
 
+_BATCH = 32
 _OPSET = 17
 _SMALLEST_HALVED = 64  # elements; smaller constants cost nothing and may need their precision
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file that was written.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        difference: Largest difference of a probability between Keras and the file in 16 bits.
+        int8: How far the file decides as in 16 bits; None where it is that one.
+        reference: The file in 16 bits, for a comparison; the same one where `int8` is None.
+    """
+
+    path: Path
+    bytes: int
+    difference: float
+    int8: Agreement | None
+    reference: Path
+
+
+def export_model(
+    model: keras.Model,
+    path: Path,
+    crops: ExportCrops,
+    *,
+    int8: bool = False,
+    method: str = "minmax",
+    reference: Path | None = None,
+) -> Exported:
+    """Write a classifier as an ONNX file that was checked on real crops.
+
+    Args:
+        model: Takes `(N, S, S, 3)` uint8 BGR, gives `(N, 3)`.
+        path: Where to write; an earlier file is replaced once the new one is right.
+        crops: To calibrate and to check on.
+        int8: With 8-bit weights and activations (`maskwatch.quantize`), else as
+            `export_classifier`.
+        method: How 8 bits are calibrated.
+        reference: With `int8`, where to keep the file in 16 bits; None does not keep it.
+
+    Raises:
+        ModelError: The file does not decide as the model does.
+        OutputError: It cannot be written.
+        UsageError: Keras does not run on TensorFlow, or there is no such method.
+    """
+    if not int8:
+        difference = export_classifier(model, path, crops.check)
+        return Exported(path, path.stat().st_size, difference, None, path)
+    with tempfile.TemporaryDirectory(prefix="maskwatch-") as folder:
+        half, small = Path(folder) / "half.onnx", Path(folder) / "int8.onnx"
+        difference = export_classifier(model, half, crops.check)
+        quantize_classifier(half, small, crops.calibration, method=method)
+        found = agreement(OnnxClassifier(half), OnnxClassifier(small), crops.check)
+        check_agreement(found, path)
+        _move(small, path)
+        if reference is not None:
+            _move(half, reference)
+    return Exported(path, path.stat().st_size, difference, found, reference or path)
 
 
 def export_classifier(model: keras.Model, path: Path, check: Image) -> float:
@@ -38,26 +106,60 @@ def export_classifier(model: keras.Model, path: Path, check: Image) -> float:
 
     Raises:
         ModelError: The file does not compute what the model does.
+        OutputError: It cannot be written.
+        UsageError: Keras does not run on TensorFlow.
     """
     import onnx
 
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(
+            f"a model is exported by TensorFlow, but Keras runs on {keras.backend.backend()}. "
+            "Set KERAS_BACKEND=tensorflow for this command; any run can be exported so."
+        )
     exported = halve_weights(_convert(model))
     onnx.checker.check_model(exported)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"part-{path.name}")
+    part = part_of(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(exported, part)
-        expected = np.asarray(model.predict(check, verbose=0))
-        difference = float(np.abs(OnnxModel(part)(check)[0] - expected).max())
-        if difference > MAX_DIFFERENCE:
+        difference = _difference(model, OnnxModel(part), check)
+        if not difference <= MAX_DIFFERENCE:
             raise ModelError(
                 f"{path} would differ from the Keras model by {difference:.4f}, "
                 f"more than {MAX_DIFFERENCE}. It was not written."
             )
         part.replace(path)
+    except OSError as exc:
+        raise output_error(path, exc) from exc
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return difference
+
+
+def _difference(model: keras.Model, file: OnnxModel, check: Image) -> float:
+    """The largest difference of a probability, batch by batch."""
+    largest = 0.0
+    for start in range(0, len(check), _BATCH):
+        part = check[start : start + _BATCH]
+        # Not predict, which compiles a graph for each new model and complains of it.
+        expected = keras.ops.convert_to_numpy(model(part, training=False))
+        largest = max(largest, float(np.abs(file(part)[0] - expected).max()))
+    return largest
+
+
+def _move(file: Path, path: Path) -> None:
+    """Bring a finished file to its place, from another disk too, whole or not at all."""
+    part = part_of(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, part)
+        part.replace(path)
+    except OSError as exc:
+        raise output_error(path, exc) from exc
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def halve_weights(model: Any) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +13,16 @@ import pytest
 keras: Any = pytest.importorskip("keras", reason="keras is not installed (extra train)")
 tf: Any = pytest.importorskip("tensorflow", reason="tensorflow is not installed (extra train)")
 
-from maskwatch.training import finetune as module  # noqa: E402
+from maskwatch.training import checkpoints  # noqa: E402
 from maskwatch.training.backbones import BgrToUnit, mobilenet_v2  # noqa: E402
 from maskwatch.training.finetune import (  # noqa: E402
-    Batch,
     FinetuneRecipe,
-    ahead,
+    StepLog,
     batches,
     draw_weights,
     finetune,
 )
+from maskwatch.training.loop import Batch, BatchAt  # noqa: E402
 from maskwatch.training.samples import Samples  # noqa: E402
 
 RECIPE = FinetuneRecipe(
@@ -68,8 +66,8 @@ def tiny_model(seed: int = 3) -> Any:
     )
 
 
-def first(count: int, source: Iterator[Batch]) -> list[Batch]:
-    return list(itertools.islice(source, count))
+def first(count: int, batch_at: BatchAt) -> list[Batch]:
+    return [batch_at(step) for step in range(count)]
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -141,44 +139,12 @@ def test_labels_go_with_their_crops() -> None:
 def test_batch_depends_on_seed_and_step_alone() -> None:
     """Batch k is the same whether one begins at 0 or at k; other steps and seeds differ."""
     from_start = first(4, batches(samples(), RECIPE))
-    from_two = first(2, batches(samples(), RECIPE, first_step=2))
-    assert same(from_start[2], from_two[0])
-    assert same(from_start[3], from_two[1])
+    again = batches(samples(), RECIPE)
+    assert same(from_start[3], again(3))
+    assert same(from_start[2], again(2))
     assert not same(from_start[0], from_start[1])
     (other,) = first(1, batches(samples(), replace(RECIPE, seed=8)))
     assert not same(from_start[0], other)
-
-
-def test_ahead() -> None:
-    """Made ahead in a thread, batches are the same in the same order, and they end alike."""
-    plain = first(5, batches(samples(), RECIPE))
-    made_ahead = list(ahead(iter(plain), depth=2))
-    assert len(made_ahead) == 5
-    assert all(same(a, b) for a, b in zip(plain, made_ahead, strict=True))
-
-
-def test_ahead_passes_errors_on() -> None:
-    """What fails while a batch is made ends the training with its own error: nothing waits."""
-
-    def broken() -> Iterator[Batch]:
-        yield from first(2, batches(samples(), RECIPE))
-        raise ValueError("out of crops")
-
-    source = ahead(broken())
-    first(2, source)
-    with pytest.raises(ValueError, match="out of crops"):
-        next(source)
-
-
-def test_ahead_ends_its_thread() -> None:
-    """Closed early, the thread that makes batches ends."""
-    before = set(threading.enumerate())
-    source = ahead(batches(samples(), RECIPE), depth=1)
-    next(source)
-    (worker,) = set(threading.enumerate()) - before
-    source.close()
-    worker.join(timeout=10)
-    assert not worker.is_alive()
 
 
 class KilledError(Exception):
@@ -211,17 +177,19 @@ def test_resume(
         tf.config.run_functions_eagerly(True)
     whole = finetune(make(3), samples(), recipe, tmp_path / "whole", **quiet)
 
-    save = module._save
+    save = checkpoints._save
 
     def save_and_die(model: Any, path: Path) -> None:
         save(model, path)
         raise KilledError
 
-    monkeypatch.setattr(module, "_save", save_and_die)
+    monkeypatch.setattr(checkpoints, "_save", save_and_die)
     with pytest.raises(KilledError):
         finetune(make(3), samples(), recipe, tmp_path / "cut", **quiet)
-    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["checkpoint.keras"]
-    monkeypatch.setattr(module, "_save", save)
+    kept = sorted(path.name for path in (tmp_path / "cut").iterdir())
+    half = recipe.steps // 2
+    assert kept == ["checkpoint.keras", f"state-{half}.json"]
+    monkeypatch.setattr(checkpoints, "_save", save)
     resumed = finetune(make(4), samples(), recipe, tmp_path / "cut", **quiet)
     assert int(resumed.optimizer.iterations.numpy()) == recipe.steps
     assert farthest(whole, make(3)) > 1e-3, "nothing was learnt"
@@ -241,13 +209,13 @@ def test_finished_training(tmp_path: Path) -> None:
 def test_mean_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is returned has the running mean of the weights, not the last ones."""
     last: list[Any] = []
-    original = module._save
+    original = checkpoints._save
 
     def keep(model: Any, path: Path) -> None:
         last.append([np.asarray(v) for v in model.trainable_variables])
         original(model, path)
 
-    monkeypatch.setattr(module, "_save", keep)
+    monkeypatch.setattr(checkpoints, "_save", keep)
     recipe = replace(RECIPE, steps=2)
     model = finetune(
         tiny_model(), samples(), recipe, tmp_path, log=lambda _: None, checkpoint_every=1
@@ -270,28 +238,19 @@ def test_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     target = tmp_path / "checkpoint.keras"
     target.write_bytes(b"old")
     with pytest.raises(OSError, match="No space"):
-        module._save(FullDisk(), target)
+        checkpoints._save(FullDisk(), target)
     assert target.read_bytes() == b"old"
 
 
-def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every 20 steps a line tells step, loss and speed."""
-
-    class Model:
-        trainable_variables = ()
-
-        class optimizer:  # noqa: N801
-            iterations = type("Zero", (), {"numpy": staticmethod(lambda: 0)})
-            finalize_variable_values = staticmethod(lambda _: None)
-
-        def train_on_batch(self, crops: Any, labels: Any) -> float:
-            assert len(crops) == len(labels)
-            return 0.5
-
-    monkeypatch.setattr(module, "_prepare", lambda *_: None)
+def test_progress() -> None:
+    """Every 20 steps a line tells step, loss and speed; what was done before is no speed."""
     lines: list[str] = []
-    finetune(Model(), samples(), replace(RECIPE, steps=45), tmp_path, log=lines.append)
-    assert [line.split(" images")[0].rsplit(" ", 1)[0] for line in lines] == [
-        "step 20/45 loss 0.5000",
-        "step 40/45 loss 0.5000",
+    times = iter([0.0, 10.0, 12.0, 15.0])
+    log = StepLog(lines.append, replace(RECIPE, steps=45, batch=3), lambda: next(times))
+    log.begin("training", 45, 10)
+    for step in range(11, 46):
+        log.step(step, 0.5, 0.9)
+    assert lines == [
+        "step 20/45 loss 0.5000 15 images/s",
+        "step 40/45 loss 0.5000 18 images/s",
     ]

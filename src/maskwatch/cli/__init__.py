@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from maskwatch import __version__
-from maskwatch.cli import data, detect, models
+from maskwatch.cli import compare, data, detect, evaluate, export, models, train
 from maskwatch.cli.console import error
 from maskwatch.errors import MaskwatchError
 
@@ -21,6 +21,10 @@ app = typer.Typer(
     help="Find faces in photos, videos and live cameras and tell whether a mask is worn.",
 )
 app.command("detect")(detect.detect)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 

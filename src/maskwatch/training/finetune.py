@@ -1,12 +1,13 @@
-"""Fine-tuning of a whole classifier, batch by batch, from memory."""
+"""Fine-tuning of a three-class classifier on crops in memory, by the recipe `best`.
+
+`maskwatch.training.fit` trains by any recipe, from a data set on disk; this takes crops from
+several sources, some with masks drawn on, as the embedded classifier needs.
+"""
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskwatch.training.augment import augment
+from maskwatch.training.checkpoints import Checkpoints
+from maskwatch.training.faces import cores
+from maskwatch.training.loop import Batch, Plan, run
+from maskwatch.training.observer import Silent
+from maskwatch.training.recipes import RECIPES
 from maskwatch.training.samples import Samples
-from maskwatch.types import CLASSES, Floats, Image, MaskState
+from maskwatch.types import CLASSES, MaskState
 
-Batch = tuple[Image, Floats]
+_BEST = RECIPES["best"]
+_LOG_EVERY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +50,19 @@ class FinetuneRecipe:
         seed: Of everything random.
     """
 
-    size_px: int = 128
+    size_px: int = _BEST.size_px
     first_size_px: int = 96
-    first_share: float = 0.55
+    first_share: float = _BEST.first_share
     steps: int = 3200
-    batch: int = 64
-    peak_rate: float = 6e-4
-    warmup_steps: int = 100
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.05
+    batch: int = _BEST.batch
+    peak_rate: float = _BEST.rate
+    warmup_steps: int = _BEST.warmup_steps
+    weight_decay: float = _BEST.weight_decay
+    label_smoothing: float = _BEST.label_smoothing
     ema: float = 0.999
-    norm_momentum: float = 0.99
-    boxed_weight: float = 2.0
-    rare_weight: float = 3.0
+    norm_momentum: float = _BEST.norm_momentum
+    boxed_weight: float = _BEST.boxed_weight
+    rare_weight: float = _BEST.rare_weight
     seed: int = 7
 
     def size_at(self, step: int) -> int:
@@ -71,55 +78,61 @@ def draw_weights(samples: Samples, recipe: FinetuneRecipe) -> NDArray[np.float64
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
-def batches(samples: Samples, recipe: FinetuneRecipe, first_step: int = 0) -> Iterator[Batch]:
-    """Augmented batches `(B, S, S, 3)` uint8, S by `size_at`, and smooth labels `(B, 3)`, for ever.
+def batches(samples: Samples, recipe: FinetuneRecipe) -> Callable[[int], Batch]:
+    """From a step to its augmented batch.
 
     Batch k depends on the seed and k alone, so a resumed training sees what it would have seen.
+
+    Returns:
+        A function that gives `(B, S, S, 3)` uint8, S by `size_at`, and smooth labels `(B, 3)`.
     """
     weights = draw_weights(samples, recipe)
-    step = first_step
-    while True:
+
+    def batch_at(step: int) -> Batch:
         rng = np.random.default_rng([recipe.seed, step])
         chosen = rng.choice(len(samples), recipe.batch, p=weights)
         size_px = recipe.size_at(step)
         crops = np.stack([augment(samples.crops[i], size_px, rng) for i in chosen])
         labels = np.eye(len(CLASSES), dtype=np.float32)[samples.labels[chosen]]
         smooth = recipe.label_smoothing
-        yield crops, labels * (1 - smooth) + smooth / len(CLASSES)
-        step += 1
+        return crops, labels * (1 - smooth) + smooth / len(CLASSES)
+
+    return batch_at
 
 
-def ahead(source: Iterator[Batch], depth: int = 4) -> Generator[Batch, None, None]:
-    """The same batches, made in a thread ahead of their use; what fails there is raised here."""
-    ready: queue.Queue[Batch | Exception | None] = queue.Queue(depth)
-    done = threading.Event()
+class StepLog(Silent):
+    """Tells every few steps how far it is."""
 
-    def put(item: Batch | Exception | None) -> None:
-        while not done.is_set():
-            try:
-                ready.put(item, timeout=0.5)
-                return
-            except queue.Full:
-                continue
+    def __init__(
+        self,
+        log: Callable[[str], None],
+        recipe: FinetuneRecipe,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare.
 
-    def fill() -> None:
-        try:
-            for batch in source:
-                put(batch)
-                if done.is_set():
-                    return
-            put(None)
-        except Exception as exc:  # whatever it is, the training must not wait for ever
-            put(exc)
+        Args:
+            log: Receives the lines.
+            recipe: Of the training.
+            clock: Seconds.
+        """
+        self._log = log
+        self._recipe = recipe
+        self._clock = clock
+        self._first = 0
+        self._began_s = clock()
 
-    threading.Thread(target=fill, name="batches", daemon=True).start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        done.set()
+    def begin(self, doing: str, total: int, done: int) -> None:
+        """What was done before does not count as speed."""
+        self._first, self._began_s = done, self._clock()
+
+    def step(self, done: int, loss: float | None = None, accuracy: float | None = None) -> None:
+        """A line with step, mean loss so far and speed."""
+        if done % _LOG_EVERY == 0:
+            seconds = max(self._clock() - self._began_s, 1e-9)
+            speed = (done - self._first) * self._recipe.batch / seconds
+            told = 0.0 if loss is None else loss
+            self._log(f"step {done}/{self._recipe.steps} loss {told:.4f} {speed:.0f} images/s")
 
 
 def finetune(
@@ -137,35 +150,26 @@ def finetune(
         model: From `maskwatch.training.backbones`, for pictures of any size.
         samples: To train on.
         recipe: How.
-        folder: Keeps `checkpoint.keras`.
+        folder: Keeps the checkpoint.
         log: Receives a line of progress now and then.
         checkpoint_every: Steps between checkpoints.
 
     Returns:
         The trained model, with the running mean of its weights.
     """
-    checkpoint = folder / "checkpoint.keras"
-    if checkpoint.exists():
-        model = keras.models.load_model(checkpoint)
-    else:
-        _prepare(model, recipe)
-    step = int(model.optimizer.iterations.numpy())
-    started, first, losses = time.monotonic(), step, []
-    with closing(ahead(batches(samples, recipe, step))) as source:
-        while step < recipe.steps:
-            losses.append(float(model.train_on_batch(*next(source))))
-            step += 1
-            if step % 20 == 0:
-                speed = (step - first) * recipe.batch / (time.monotonic() - started)
-                log(f"step {step}/{recipe.steps} loss {np.mean(losses):.4f} {speed:.0f} images/s")
-                losses.clear()
-            if step % checkpoint_every == 0:
-                _save(model, checkpoint)
-    model.optimizer.finalize_variable_values(model.trainable_variables)
-    return model
+    plan = Plan(1, recipe.steps, save_every=checkpoint_every, workers=cores())
+    outcome = run(
+        lambda: _prepared(model, recipe),
+        batches(samples, recipe),
+        None,
+        plan,
+        Checkpoints(folder),
+        observer=StepLog(log, recipe),
+    )
+    return outcome.model
 
 
-def _prepare(model: keras.Model, recipe: FinetuneRecipe) -> None:
+def _prepared(model: keras.Model, recipe: FinetuneRecipe) -> keras.Model:
     keras.utils.set_random_seed(recipe.seed)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -181,11 +185,4 @@ def _prepare(model: keras.Model, recipe: FinetuneRecipe) -> None:
     )
     model.compile(optimizer=optimizer, loss="categorical_crossentropy")
     optimizer.build(model.trainable_variables)
-
-
-def _save(model: keras.Model, path: Path) -> None:
-    """Write beside and rename, so that a kill leaves the old or the new, never a torn file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"part-{path.name}")
-    model.save(part)
-    part.replace(path)
+    return model
