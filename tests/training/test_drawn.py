@@ -19,6 +19,7 @@ class Known:
     """A detector that has been told where the face is."""
 
     name = "known"
+    min_score = 0.5
 
     def __init__(self, portrait: Portrait) -> None:
         self._faces = Faces(
