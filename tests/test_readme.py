@@ -10,20 +10,29 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from maskwatch.classifier import MIN_FACE_PX
-from maskwatch.images import read_image
+from maskwatch.datasets.synthetic import STYLES, Wear, draw_mask
+from maskwatch.images import read_image, write_image
 from maskwatch.models import embedded
+from maskwatch.preprocess import face_crops
 from maskwatch.sinks.video import VideoWriter
+from maskwatch.types import MaskState
+from portraits import PORTRAITS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # These need a camera or the internet; their options are still checked.
-NEEDS_MORE = ("detect 0 ", "detect rtsp://", "models get")
+NEEDS_MORE = (
+    *("detect 0 ", "detect rtsp://", "models get"),
+    *("--recipe mobilenetv2 ", "compare ", "export runs/first"),
+)
 
 
 def _blocks(language: str) -> Iterator[str]:
@@ -40,7 +49,7 @@ OTHERS = [line for line in COMMANDS if line not in RUNNABLE]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the README's commands name: `demo-out` and `clip.mp4`."""
+    """A folder with what the README's commands name: `demo-out`, `clip.mp4` and `faces`."""
     folder = tmp_path_factory.mktemp("readme")
     demo = [sys.executable, str(ROOT / "examples/demo.py"), str(folder / "demo-out")]
     subprocess.run(demo, check=True, capture_output=True)
@@ -49,7 +58,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(10):
         writer.write(photo, index / 10)
     writer.close()
+    _write_faces(folder / "faces")
     return folder
+
+
+def _write_faces(folder: Path) -> None:
+    """Class folders of two splits: two people bare, with drawn masks and with wrongly worn ones."""
+    rng = np.random.default_rng(0)
+    styles = list(STYLES.values())
+    for number, (make, split) in enumerate(product(PORTRAITS.values(), ["train"] * 3 + ["val"])):
+        person = make()
+        drawings = {MaskState.WITHOUT_MASK: person.image}
+        for wear in (Wear.CORRECT, Wear.NOSE_OUT):
+            style = styles[int(rng.integers(len(styles)))]
+            drawn, state = draw_mask(person.image, person.landmarks, style, wear=wear, rng=rng)
+            drawings[state] = drawn
+        for state, image in drawings.items():
+            crop = face_crops(image, person.box, 128)[0]
+            (folder / split / state).mkdir(parents=True, exist_ok=True)
+            write_image(folder / split / state / f"{number}.png", crop)
 
 
 def _maskwatch(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
