@@ -52,6 +52,14 @@ def test_splits(tmp_path: Path, splits: dict[str, range], split: str, checked: s
     assert found.calibration.shape == (40, 8, 8, 3)
 
 
+def test_no_split_train(tmp_path: Path) -> None:
+    """Without a split train no face is both calibrated and checked on."""
+    data = folders(tmp_path, {"val": range(50, 60), "test": range(80, 90)})
+    found = read_export_crops(data, 8)
+    assert (found.check_split, shades(found.check)) == ("val", set(range(50, 60)))
+    assert shades(found.calibration) == set(range(80, 90))
+
+
 @pytest.mark.parametrize("split", ["", "train", "val"])
 def test_one_split(tmp_path: Path, split: str) -> None:
     """With a single split, one half of the pictures calibrates and the other checks."""

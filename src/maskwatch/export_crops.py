@@ -15,7 +15,7 @@ from maskwatch.datasets.formats import load_dataset
 from maskwatch.datasets.records import Record, Track, silently
 from maskwatch.errors import DatasetError, UnreadableImageError
 from maskwatch.images import read_image
-from maskwatch.preprocess import as_box, face_crops
+from maskwatch.preprocess import as_box, face_crops, possible_boxes
 from maskwatch.types import Image
 
 _HELD_OUT = ("val", "test")
@@ -53,7 +53,8 @@ def read_export_crops(
     Args:
         data: The data set, in any form that `load_dataset` knows.
         size_px: Side of the crops.
-        calibration: Faces from its split `train`; from half of its pictures where it has none.
+        calibration: Faces from its split `train`, else from what `check` leaves; from half of its
+            pictures where that is nothing.
         check: Faces from its split `val`, else `test`, else from pictures not taken before.
         min_face_px: Faces whose box has a smaller square root of its area are passed over.
         seed: Of the draw.
@@ -67,10 +68,12 @@ def read_export_crops(
     """
     records = [record for record in load_dataset(data, form, mapping).records if any(record.states)]
     shuffled = [records[i] for i in np.random.default_rng(seed).permutation(len(records))]
-    train = [record for record in shuffled if record.split == "train"] or shuffled
     split = next((s for s in _HELD_OUT if any(r.split == s for r in shuffled)), "")
     held_out = [record for record in shuffled if record.split == split] if split else []
-    if not held_out or held_out == train:
+    rest = [record for record in shuffled if record.split != split] if split else shuffled
+    train = [record for record in rest if record.split == "train"] or rest
+    if not held_out or not train:
+        train = train or held_out
         # One picture may have several faces; its neighbours must not be on both sides.
         half = (len(train) + 1) // 2
         train, held_out, split = train[:half], train[half:], ""
@@ -107,10 +110,7 @@ def _cut(record: Record, size_px: int, min_face_px: float) -> Image:
         return nothing
     if record.boxes is None:
         return face_crops(image, as_box(image), size_px)
-    sizes_px = np.sqrt(areas(record.boxes))
-    kept = [
-        index
-        for index, state in enumerate(record.states)
-        if state is not None and sizes_px[index] >= min_face_px
-    ]
+    large = np.isfinite(record.boxes).all(axis=1) & (np.sqrt(areas(record.boxes)) >= min_face_px)
+    usable = large & possible_boxes(image, record.boxes)
+    kept = [i for i, state in enumerate(record.states) if state is not None and usable[i]]
     return face_crops(image, record.boxes[kept], size_px) if kept else nothing

@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from maskwatch.boxes import squares
+from maskwatch.boxes import areas, clip, squares
 from maskwatch.types import Floats, Image
 
 CROP_SCALE = 1.3
 """Side of the square crop as a multiple of the longer side of the face box."""
+
+MAX_SIDE = 4
+"""A labelled box is impossible whose longer side is that of the picture this many times; a face
+that the camera sees in part may be somewhat larger than the picture."""
 
 
 def crop_square(image: Image, square: Floats, size_px: int) -> Image:
@@ -66,6 +71,14 @@ def face_crops(image: Image, boxes: Floats, size_px: int, scale: float = CROP_SC
     for index, square in enumerate(squares(boxes, scale)):
         crops[index] = crop_square(image, square, size_px)
     return crops
+
+
+def possible_boxes(image: Image, boxes: Floats) -> NDArray[np.bool_]:
+    """Whether each finite box shows something of the picture and is not absurdly large, `(N,)`."""
+    height, width = image.shape[:2]
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    seen = areas(clip(boxes, width, height)) > 0
+    return np.asarray(seen & (longer <= MAX_SIDE * max(height, width)), np.bool_)
 
 
 def as_box(image: Image, scale: float = CROP_SCALE) -> Floats:

@@ -176,6 +176,18 @@ def test_trained(tmp_path: Path, capsys: Capsys) -> None:
     assert json.loads((tmp_path / "run" / "run.json").read_text())["seed"] == 1
 
 
+def test_judged_in_another_process(tmp_path: Path) -> None:
+    """A run can be judged by a process that has not trained it."""
+    tensorflow()
+    faces, out = data(tmp_path / "in"), tmp_path / "run"
+    assert call(faces, "--recipe", "mobilenetv2", "--out", out, *SMALL, "--epochs", "1") == 0
+    command = [sys.executable, "-m", "maskwatch", "evaluate", str(out), str(faces)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "on in: 16 faces" in done.stdout
+
+
 def test_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
     """ImageNet weights that cannot be fetched are one line with the way out, exit code 1."""
     tensorflow()

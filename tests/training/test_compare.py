@@ -67,6 +67,7 @@ class Trainer:
             "ms_per_step": 3.0,
             "finished": out.name not in self.unfinished,
         }
+        (out / "run.json").write_text(json.dumps(facts))
         return Run(out, facts)
 
     def export(self, model: Any, path: Path, check: Any) -> float:
@@ -237,6 +238,21 @@ def test_folder_with_something_else(tmp_path: Path, data: Path, trainer: Trainer
         compare(data, trials(1), tmp_path)
     compare(data, trials(1), tmp_path, overwrite=True)
     assert (tmp_path / "note.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["results.json", "runs/vgg19-seed0/notes/mine.txt"])
+def test_overwrites_its_own_only(tmp_path: Path, data: Path, trainer: Trainer, name: str) -> None:
+    """What has the name of a result and is somebody else's stays, and all else with it."""
+    out = tmp_path / "out"
+    compare(data, trials(1), out)
+    (out / "runs" / "vgg19-seed0" / "run.json").unlink()
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text('{"mine": true}')
+    with pytest.raises(UsageError, match="is not from maskwatch"):
+        compare(data, trials(1), out, overwrite=True)
+    assert (out / name).read_text() == '{"mine": true}'
+    assert (out / "index.html").exists()
+    assert (out / "runs" / "mobilenetv2-seed0" / "run.json").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"data": 3}'], ids=["empty", "list", "other"])

@@ -290,7 +290,11 @@ class Broken(ColourJudge):
 
 @pytest.mark.parametrize(
     "judge",
-    [pytest.param(Broken(np.nan, 3), id="NaN"), pytest.param(Broken(0.5, 2), id="two columns")],
+    [
+        pytest.param(Broken(np.nan, 3), id="NaN"),
+        pytest.param(Broken(0.5, 2), id="two columns"),
+        pytest.param(Broken(-2.5, 3), id="logits"),
+    ],
 )
 def test_impossible_answers(tmp_path: Path, judge: Broken) -> None:
     """A model that gives something else than three probabilities is an error, not a figure."""
@@ -302,6 +306,13 @@ def test_load_embedded() -> None:
     """`default` is the embedded classifier."""
     judge = load_judge("default")
     assert judge(np.zeros((2, judge.size_px, judge.size_px, 3), np.uint8)).shape == (2, 3)
+
+
+def test_load_default_beside_its_namesake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`default` is the embedded classifier, whatever folders there are."""
+    (tmp_path / "default").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_judge("default").size_px == load_judge("classifier").size_px
 
 
 def test_load_unknown(tmp_path: Path) -> None:

@@ -104,6 +104,14 @@ def test_unfit_data(records: list[Record], words: str) -> None:
         split_faces(dataset(*records), 0.2, 24)
 
 
+def test_class_lost_in_the_share() -> None:
+    """A class whose only photo goes to validation is refused, not left untaught."""
+    both = photo("a", [[0, 0, 30, 30]] * 7, [WITH] * 5 + [WITHOUT] * 2)
+    one = photo("b", [[0, 0, 30, 30]] * 2, [WITHOUT] * 2)
+    with pytest.raises(DatasetError, match="too few pictures of 'with_mask'"):
+        split_faces(dataset(both, one), 0.2, 24)
+
+
 def test_val_without_known_classes() -> None:
     """A val of classes that are not trained on is not used."""
     records = [*crops("train", with_mask=5, without_mask=5), *crops("val", incorrect_mask=3)]
@@ -139,6 +147,19 @@ def test_unreadable(tmp_path: Path) -> None:
     result = cut_faces(picture, Views(8).cut)
     assert isinstance(result, UnreadableImageError)
     assert "a.png" in str(result)
+
+
+@pytest.mark.parametrize("box", [[50, 50, 90, 90], [0, 0, 1e7, 1e7], [0, 0, np.inf, 30]])
+def test_impossible_boxes(tmp_path: Path, box: list[float]) -> None:
+    """A box outside of its picture, or absurdly large, is no face and breaks nothing."""
+    write_image(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
+    faces = list_faces([photo(str(tmp_path / "a.png"), [[1, 1, 31, 31], box], [WITH, WITH])], 24)
+    result = cut_faces(faces.pictures[0], Views(8).cut)
+    if len(faces) == 1:
+        assert not isinstance(result, UnreadableImageError)
+        assert result.shape == (1, 8, 8, 3)
+    else:
+        assert "a.png: a box lies outside" in str(result)
 
 
 def test_ahead() -> None:

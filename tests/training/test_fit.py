@@ -24,10 +24,11 @@ from maskwatch.errors import (  # noqa: E402
     DownloadError,
     ModelError,
     OutputExistsError,
+    SourceNotFoundError,
     UsageError,
 )
 from maskwatch.images import read_image, write_image  # noqa: E402
-from maskwatch.training import backbones, fit  # noqa: E402
+from maskwatch.training import backbones, devices, fit  # noqa: E402
 from maskwatch.training.faces import FaceSet, Picture  # noqa: E402
 from maskwatch.training.fit import draw_weights, train  # noqa: E402
 from maskwatch.training.observer import Row, Silent  # noqa: E402
@@ -156,6 +157,18 @@ def test_resumed(
     assert max(np.abs(a - b).max() for a, b in zip(ours, theirs, strict=True)) < 1e-4
 
 
+def test_features_time_of_a_stopped_training(data: Path, tmp_path: Path) -> None:
+    """What the features took stays known, so that it can be told from the training itself."""
+    notes = Notes(stop_at=5)
+    cut = trained(data, tmp_path / "run", RECIPE, notes)
+    assert not cut.finished
+    first = json.loads((tmp_path / "run" / "run.json").read_text())
+    resumed = trained(data, tmp_path / "run", RECIPE)
+    assert not resumed.facts["features_reused"]
+    assert resumed.facts["features_seconds"] >= first["features_seconds"] > 0
+    assert resumed.facts["train_seconds"] >= resumed.facts["features_seconds"]
+
+
 def test_finished_run(data: Path, tmp_path: Path) -> None:
     """A finished run is returned as it is, even where its data are gone by then."""
     copy = made_crops(tmp_path / "data", 4)
@@ -194,6 +207,33 @@ def test_folder_of_something_else(data: Path, tmp_path: Path) -> None:
         trained(data, tmp_path / "run")
 
 
+def test_overwritten(tmp_path: Path) -> None:
+    """A run is replaced once the data are read, and what lies beside its files stays."""
+    data, out = made_crops(tmp_path / "data", 4), tmp_path / "run"
+    trained(data, out, replace(RECIPE, epochs=1))
+    (out / "model.onnx").write_text("exported")
+    before = (out / "run.json").read_text()
+    with pytest.raises(SourceNotFoundError):
+        trained(tmp_path / "typo", out, overwrite=True)
+    assert (out / "run.json").read_text() == before
+    assert (out / "model.keras").exists()
+    run = trained(data, out, replace(RECIPE, epochs=1), seed=1, overwrite=True)
+    assert (run.finished, run.facts["seed"]) == (True, 1)
+    assert (out / "model.onnx").read_text() == "exported"
+
+
+def test_overwrites_runs_only(data: Path, tmp_path: Path) -> None:
+    """A folder that is no run loses nothing, whatever its files are called."""
+    out = tmp_path / "project"
+    (out / "checkpoint").mkdir(parents=True)
+    for name in ("model.keras", "history.csv", "checkpoint/epoch-9.pt"):
+        (out / name).write_text("mine")
+    with pytest.raises(UsageError, match="is not from maskwatch train"):
+        trained(data, out, overwrite=True)
+    for name in ("model.keras", "history.csv", "checkpoint/epoch-9.pt"):
+        assert (out / name).read_text() == "mine"
+
+
 def test_failed_before_training(data: Path, tmp_path: Path) -> None:
     """What failed before anything was trained may be given anew with other choices."""
     with pytest.raises(DownloadError, match=r"http://x\.invalid/w\.h5"):
@@ -220,6 +260,28 @@ def test_features_are_shared(data: Path, tmp_path: Path) -> None:
         "size": False,
         "views": False,
     }
+
+
+def test_features_of_another_precision(data: Path, tmp_path: Path) -> None:
+    """Features made in half precision are not taken for those of 32 bits."""
+    base = replace(RECIPE, epochs=1)
+    half = trained(data, tmp_path / "half", base, policy="mixed_bfloat16")
+    full = trained(data, tmp_path / "full", base)
+    assert not half.facts["features_reused"]
+    assert not full.facts["features_reused"]
+
+
+def test_head_on_one_device(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With several GPUs a head, which is built before, is trained on one of them."""
+    import tensorflow as tf
+
+    def mirrored() -> None:
+        raise AssertionError("a head is not shared")
+
+    monkeypatch.setattr(devices, "gpus", lambda: 2)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", mirrored)
+    run = trained(data, tmp_path / "run", replace(RECIPE, epochs=1), policy="float32")
+    assert run.finished
 
 
 def test_seeds(data: Path, tmp_path: Path) -> None:

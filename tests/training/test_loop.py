@@ -260,6 +260,20 @@ def test_averaged() -> None:
         assert (value == again).all()
 
 
+def test_averaged_with_scaled_loss() -> None:
+    """In mixed_float16, whose scaling wraps the optimizer, the running mean is found, too."""
+    model = make_model()
+    for step in range(3):
+        model.train_on_batch(*batch_at(step))
+    last = [np.array(value) for value in model.get_weights()]
+    model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
+    with averaged(model):
+        mean = [np.array(value) for value in model.get_weights()]
+    assert max(np.abs(a - b).max() for a, b in zip(last, mean, strict=True)) > 1e-3
+    for value, again in zip(last, model.get_weights(), strict=True):
+        assert (value == again).all()
+
+
 @pytest.mark.parametrize("columns", [1, 2, 3])
 def test_loss_and_accuracy(columns: int) -> None:
     """Loss and accuracy agree with the plain definition, one logit standing for two classes."""

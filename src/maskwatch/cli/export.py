@@ -77,7 +77,6 @@ def _library() -> Any:
     # TensorFlow tells of every instruction set it found before it says anything useful.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        import maskwatch.training.heads  # noqa: F401, its layers are in the files of runs
         from maskwatch.export import export_model
         from maskwatch.training.runs import load_run
     except ModuleNotFoundError as exc:
@@ -89,9 +88,10 @@ def _library() -> Any:
 
 def _labels(run: Run, calibration: Path | None) -> dict[str, Any]:
     """How the labels of the data are to be read: the run's own data as it read them."""
+    size = {"min_face_px": float(run.facts.get("min_face_px", 24))}
     if calibration is not None:
-        return {}
-    return {"form": run.facts.get("format"), "mapping": run.facts.get("map")}
+        return size
+    return {**size, "form": run.facts.get("format"), "mapping": run.facts.get("map")}
 
 
 def _crops(run: Run, calibration: Path | None) -> ExportCrops:

@@ -115,8 +115,6 @@ def train(
     from maskwatch.training.backbones import backbone_name
 
     chosen = replace(chosen, backbone=backbone_name(chosen.backbone))
-    if overwrite:
-        fit.remove_run(out)
     with stop_on_signals() as stop, TrainProgress() as progress:
         run = fit.train(
             data,
@@ -131,6 +129,7 @@ def train(
             form=form,
             mapping=parse_map(mapping),
             policy=precision,
+            overwrite=overwrite,
         )
     _close(run)
 

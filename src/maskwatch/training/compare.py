@@ -39,7 +39,7 @@ from maskwatch.training.comparison import Comparison, Result, grouped
 from maskwatch.training.evaluation import evaluate
 from maskwatch.training.fit import train
 from maskwatch.training.observer import SILENT, Observer
-from maskwatch.training.runs import Run
+from maskwatch.training.runs import Run, read_facts
 from maskwatch.training.trials import Trial
 
 RESULTS, TABLE, PAGE, RUNS = "results.json", "compare.csv", "index.html", "runs"
@@ -225,16 +225,13 @@ class _Book:
         """Read it, or begin it.
 
         Raises:
-            UsageError: It is of other data or settings.
+            UsageError: It is of other data or settings; to be overwritten, of something else.
             OutputExistsError: The folder holds something else.
         """
         path = out / RESULTS
         fresh: dict[str, Any] = {"data": str(data), "trials": {}, "latency_ms": {}}
         if overwrite:
-            for name in (RESULTS, TABLE, CHART, PAGE):
-                _remove(out / name)
-            for trial in trials:
-                _remove(out / RUNS / trial.name)
+            _replace(trials, out)
         if not path.exists():
             if out.exists() and (not out.is_dir() or any(out.iterdir())) and not overwrite:
                 raise OutputExistsError(out)
@@ -311,7 +308,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
-        raise UsageError(f"cannot read {path}: {exc}. Give --overwrite to begin anew.") from exc
+        raise UsageError(
+            f"cannot read {path}: {exc}. Delete it to begin anew, or choose another --out."
+        ) from exc
     fits = isinstance(content, dict) and all(
         isinstance(content.get(key), kind)
         for key, kind in (("data", str), ("trials", dict), ("latency_ms", dict))
@@ -337,14 +336,27 @@ def _reason(exc: Exception) -> str:
     return f"{type(exc).__name__}: {text}"[:300]
 
 
-def _remove(path: Path) -> None:
+def _replace(trials: Sequence[Trial], out: Path) -> None:
+    """Remove an earlier comparison, after a look at all of it.
+
+    Raises:
+        UsageError: Something of it is not from maskwatch.
+        OutputError: It cannot be removed.
+    """
+    if (out / RESULTS).exists():
+        _read(out / RESULTS)
+    folders = [out / RUNS / trial.name for trial in trials]
+    for folder in folders:
+        there = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+        if there and read_facts(folder) is None:
+            raise UsageError(f"{folder} is not from maskwatch train. Choose another --out.")
     try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        for name in (TABLE, CHART, PAGE, RESULTS):
+            (out / name).unlink(missing_ok=True)
+        for folder in filter(Path.is_dir, folders):
+            shutil.rmtree(folder)
     except OSError as exc:
-        raise OutputError(f"cannot replace {path}: {os_reason(exc)}.") from exc
+        raise OutputError(f"cannot replace what is in {out}: {os_reason(exc)}.") from exc
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -67,14 +67,17 @@ class Devices:
     (`keras.distribution.DataParallel`); with PyTorch Keras uses one GPU.
     """
 
-    def __init__(self, strategy: Any = None) -> None:
+    def __init__(self, strategy: Any = None, *, shared: bool = True) -> None:
         """Look for devices.
 
         Args:
             strategy: A `tf.distribute` strategy to use; None chooses.
+            shared: Whether all GPUs share the work; else Keras' own choice of one does it, also
+                with a network that was built outside of `scope`.
         """
         self._strategy = strategy
-        if strategy is None and keras.backend.backend() == "tensorflow" and gpus() > 1:
+        self._shared = shared
+        if shared and strategy is None and keras.backend.backend() == "tensorflow" and gpus() > 1:
             import tensorflow as tf
 
             self._strategy = tf.distribute.MirroredStrategy()
@@ -84,7 +87,9 @@ class Devices:
         """How many work together."""
         if self._strategy is not None:
             return int(self._strategy.num_replicas_in_sync)
-        return gpus() if keras.backend.backend() == "jax" and gpus() > 1 else 1
+        if not self._shared or keras.backend.backend() != "jax":
+            return 1
+        return max(gpus(), 1)
 
     @contextmanager
     def scope(self) -> Iterator[None]:

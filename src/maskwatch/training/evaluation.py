@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from maskwatch.boxes import areas, clip
+from maskwatch.boxes import areas
 from maskwatch.classifier import decide, sharpness
 from maskwatch.datasets.formats import load_dataset
 from maskwatch.datasets.records import Dataset, Record, Track, silently, split_named
@@ -35,7 +35,7 @@ from maskwatch.errors import (
 from maskwatch.images import read_image
 from maskwatch.metrics.evaluation import Evaluation
 from maskwatch.metrics.judged import JudgedFaces, Place, Source
-from maskwatch.preprocess import as_box, face_crops
+from maskwatch.preprocess import as_box, face_crops, possible_boxes
 from maskwatch.training.judges import Judge, load_judge
 from maskwatch.types import CLASSES, Floats, Image, MaskState
 
@@ -47,9 +47,8 @@ ALL = "all"
 MIN_FACE_PX = 24.0
 """Smaller faces are left out unless they are asked for: people cannot label them well either."""
 
-_MAX_SIDE = 4
-"""A box is impossible whose longer side is that of the picture this many times; a face that the
-camera sees in part may be somewhat larger than the picture."""
+_ROUNDING = 1e-3
+"""How far a probability may lie outside of 0 to 1."""
 
 _IMPOSSIBLE = "with an impossible box"
 
@@ -298,9 +297,7 @@ def _large(
 
 def _within(image: Image, boxes: Floats, chosen: list[int], left_out: Counter[str]) -> list[int]:
     """The faces whose boxes show something of the picture; the others are counted."""
-    height, width = image.shape[:2]
-    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    seen = (areas(clip(boxes, width, height)) > 0) & (longer <= _MAX_SIDE * max(height, width))
+    seen = possible_boxes(image, boxes)
     left_out[_IMPOSSIBLE] += sum(not seen[index] for index in chosen)
     return [index for index in chosen if seen[index]]
 
@@ -377,9 +374,11 @@ def _checked(probs: Floats, count: int) -> Floats:
     Raises:
         ModelOutputError: They are not.
     """
-    if probs.shape != (count, len(CLASSES)) or not np.isfinite(probs).all():
+    shape = (count, len(CLASSES))
+    # Negated, so that NaN fails too.
+    if probs.shape != shape or not np.all((probs >= -_ROUNDING) & (probs <= 1 + _ROUNDING)):
         raise ModelOutputError(
-            f"the model gave {probs.shape} for {count} faces, or NaN; expected finite "
-            f"({count}, {len(CLASSES)}). It is no mask classifier of this package, or is damaged."
+            f"the model gave {probs.shape} for {count} faces, or values that are no probabilities; "
+            f"expected {shape} of 0 to 1. It is no mask classifier of this package, or is damaged."
         )
     return np.asarray(probs, np.float32)

@@ -19,7 +19,7 @@ from maskwatch.boxes import areas
 from maskwatch.datasets.records import Dataset, Record
 from maskwatch.errors import DatasetError, UnreadableImageError
 from maskwatch.images import read_image
-from maskwatch.preprocess import as_box
+from maskwatch.preprocess import as_box, possible_boxes
 from maskwatch.types import CLASSES, Floats, Image
 
 T = TypeVar("T")
@@ -103,6 +103,7 @@ def list_faces(records: Iterable[Record], min_face_px: float) -> FaceSet:
         labels = np.array([index.get(s, -1) if s else -1 for s in record.states], np.int64)
         keep = labels >= 0
         if record.boxes is not None:
+            keep &= np.isfinite(record.boxes).all(axis=1)
             keep &= np.sqrt(areas(record.boxes)) >= min_face_px
         if keep.any():
             boxes = None if record.boxes is None else record.boxes[keep]
@@ -136,7 +137,10 @@ def split_faces(
         known = [p for p in val.pictures if np.isin(p.labels, train.columns).all()]
         if known:
             return train, FaceSet(tuple(known)), "split val"
-    train, val = _share(train, validation, dataset.name)
+    faces = train
+    train, val = _share(faces, validation, dataset.name)
+    if lost := sorted(set(faces.columns) - set(train.columns)):
+        raise _too_few(dataset.name, lost[0], 1)
     return train, val, f"{validation:.0%} of the training pictures"
 
 
@@ -151,6 +155,13 @@ def _check(faces: FaceSet, name: str) -> None:
         )
 
 
+def _too_few(name: str, label: int, pictures: int) -> DatasetError:
+    return DatasetError(
+        f"data set {name} has too few pictures of {CLASSES[label].value!r} to train and "
+        f"validate: {pictures}. At least 2 are needed, hundreds are better."
+    )
+
+
 def _share(faces: FaceSet, share: float, name: str) -> tuple[FaceSet, FaceSet]:
     """Part the pictures so that each class, by a picture's rarest face, keeps its share."""
     rng = np.random.default_rng(_SPLIT_SEED)
@@ -160,10 +171,7 @@ def _share(faces: FaceSet, share: float, name: str) -> tuple[FaceSet, FaceSet]:
     for kind in np.unique(kinds):
         own = np.flatnonzero(kinds == kind)
         if len(own) < 2:
-            raise DatasetError(
-                f"data set {name} has too few pictures of {CLASSES[kind].value!r} to train and "
-                f"validate: {len(own)}. At least 2 are needed, hundreds are better."
-            )
+            raise _too_few(name, int(kind), len(own))
         number = min(max(round(share * len(own)), 1), len(own) - 1)
         held[rng.permutation(own)[:number]] = True
     parts = [[p for p, h in zip(faces.pictures, held, strict=True) if h == want] for want in (0, 1)]
@@ -171,12 +179,18 @@ def _share(faces: FaceSet, share: float, name: str) -> tuple[FaceSet, FaceSet]:
 
 
 def cut_faces(picture: Picture, cut: Callable[[Image, Floats], T]) -> T | UnreadableImageError:
-    """What `cut` makes of a picture and its boxes, or why the picture cannot be read."""
+    """What `cut` makes of a picture and its boxes, or why it cannot be had."""
     try:
         image = read_image(picture.path)
     except UnreadableImageError as exc:
         return exc
-    return cut(image, as_box(image) if picture.boxes is None else picture.boxes)
+    if picture.boxes is None:
+        return cut(image, as_box(image))
+    if not possible_boxes(image, picture.boxes).all():
+        return UnreadableImageError(
+            f"cannot use picture {picture.path}: a box lies outside of it, or is far larger."
+        )
+    return cut(image, picture.boxes)
 
 
 def cores() -> int:

@@ -66,6 +66,8 @@ def cached_features(
         "views": [_VIEW_SEED, number],
         "pictures": fingerprint,
     }
+    if (policy := keras.config.dtype_policy().name) != "float32":
+        facts["precision"] = policy
 
     def make(first: int) -> Iterator[Chunk]:
         forward = forward_of(features, (len(faces.pictures) - first) * number)

@@ -43,11 +43,16 @@ from maskwatch.types import CLASSES, MaskState
 MIN_FACE_PX = 24.0
 _SAVE_EVERY_STEPS = 100
 _VAL_BATCH = 64
+_FEATURES = ("features_seconds", "features_reused")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """All that the parts of a training share."""
+    """All that the parts of a training share.
+
+    Attributes:
+        features: Facts of making the features, over all sittings; filled in by `_train_head`.
+    """
 
     recipe: Recipe
     weights: str | Path
@@ -59,6 +64,7 @@ class _Job:
     stop: threading.Event | None
     observer: Observer
     policy: str
+    features: dict[str, Any]
 
     @property
     def columns(self) -> list[int]:
@@ -82,6 +88,7 @@ def train(
     form: str | None = None,
     mapping: Mapping[str, str] | None = None,
     policy: str = "auto",
+    overwrite: bool = False,
 ) -> Run:
     """Train a classifier, or go on with a training that was stopped or killed.
 
@@ -100,9 +107,11 @@ def train(
         form: Form of the data set; None recognises it.
         mapping: Meanings of class names.
         policy: One of `devices.PRECISIONS`.
+        overwrite: Replace the run that `out` holds, once the data are read; other files stay.
 
     Raises:
-        UsageError: `out` holds another training, or the recipe cannot be followed.
+        UsageError: `out` holds another training, or, to be overwritten, something else; or the
+            recipe cannot be followed.
         OutputExistsError: `out` holds something else.
         DatasetError: The data cannot be learnt from.
         ModelError: The weights cannot be had, or the training ran away.
@@ -111,24 +120,31 @@ def train(
     began_s = time.monotonic()
     observer = observer or SILENT
     asked = _asked(data, recipe, weights, seed, min_face_px, form, mapping)
-    facts = _known(out, asked)
+    if overwrite:
+        _check_replaceable(out)
+    facts = None if overwrite else _known(out, asked)
     if facts is not None and facts.get("finished"):
         return runs.load_run(out)
-    spent_s = float((facts or {}).get("train_seconds", 0.0))
+    before = facts or {}
+    spent_s = float(before.get("train_seconds", 0.0))
+    made = {key: before[key] for key in _FEATURES if key in before}
     dataset = load_dataset(data, form, mapping)
     for line in dataset.unread:
         observer.note(line)
     faces, val, origin = split_faces(dataset, recipe.validation, min_face_px)
+    if overwrite:
+        remove_run(out)
     facts = asked | {"finished": False, "validation": origin} | _machine()
     runs.write_facts(out, facts)
     observer.note(f"training: {class_line(faces)}; validation: {class_line(val)} ({origin})")
     with precision(policy) as chosen:
-        job = _Job(recipe, weights, seed, out, RowCache(cache), faces, val, stop, observer, chosen)
+        kept = RowCache(cache)
+        job = _Job(recipe, weights, seed, out, kept, faces, val, stop, observer, chosen, made)
         _warn(job)
         done = (_train_head if recipe.trainable == "none" else _train_all)(job)
     seconds = spent_s + time.monotonic() - began_s
     if done is None:
-        facts |= {"train_seconds": round(seconds, 1)}
+        facts |= job.features | {"train_seconds": round(seconds, 1)}
         runs.write_facts(out, facts)
         return Run(out, facts)
     return _finish(job, *done, facts, seconds)
@@ -175,6 +191,18 @@ def _known(out: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
                 f"{flat[key]!r}. Give --overwrite to replace it, or choose another place."
             )
     return facts
+
+
+def _check_replaceable(out: Path) -> None:
+    """See that a folder holds a run, or nothing.
+
+    Raises:
+        UsageError: It holds something else, which `--overwrite` is not for.
+    """
+    if runs.read_facts(out) is None and ((out.is_dir() and any(out.iterdir())) or out.is_file()):
+        raise UsageError(
+            f"{out} is not from maskwatch train, so it is not replaced. Choose another place."
+        )
 
 
 def _machine() -> dict[str, Any]:
@@ -236,11 +264,11 @@ def _train_head(job: _Job) -> tuple[Network, Outcome, dict[str, Any]] | None:
         if rows is None:
             return None
         made.append(rows)
-    facts = {
-        "features_seconds": round(time.monotonic() - began_s, 2),
-        "features_reused": made[0].reused,
-        "features_mb": round(sum(rows.values.nbytes for rows in made) / 1e6, 1),
-    }
+    facts = job.features
+    spent_s = facts.get("features_seconds", 0.0) + time.monotonic() - began_s
+    facts["features_seconds"] = round(spent_s, 2)
+    facts.setdefault("features_reused", made[0].reused)
+    facts["features_mb"] = round(sum(rows.values.nbytes for rows in made) / 1e6, 1)
     kept = _readable(job.train, made[0], job, "training")
     held = _readable(job.val, made[1], job, "validation")
     batch_at = _feature_batches(job, made[0].values, kept)
@@ -253,6 +281,7 @@ def _train_head(job: _Job) -> tuple[Network, Outcome, dict[str, Any]] | None:
         validate,
         plan,
         Checkpoints(job.out / runs.CHECKPOINT),
+        devices=Devices(shared=False),  # a head is too small to be worth sharing
         stop=stop,
         observer=observer,
     )
@@ -437,6 +466,8 @@ def remove_run(out: Path) -> None:
         OutputError: It cannot be removed.
     """
     with writing(out):
+        # A checkpoint that stayed would be gone on with.
+        if (out / runs.CHECKPOINT).is_dir():
+            shutil.rmtree(out / runs.CHECKPOINT)
         for name in (runs.MODEL, runs.HISTORY, runs.CURVES, runs.FACTS):
             (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / runs.CHECKPOINT, ignore_errors=True)

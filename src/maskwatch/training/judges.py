@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,8 +52,10 @@ def load_judge(name: str) -> Judge:
         MissingExtraError: It is a run, and Keras is not installed.
     """
     folder = Path(name)
-    if not folder.is_dir():
+    if name == "default" or not folder.is_dir():
         return load_classifier(name)
+    # TensorFlow tells of every instruction set it found before it says anything useful.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         from maskwatch.training.runs import load_run
 

@@ -205,7 +205,9 @@ def average(model: keras.Model) -> None:
 @contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
     """The running mean within, the last weights again after."""
-    if not getattr(model.optimizer, "use_ema", False):
+    # Scaling of the loss, for mixed_float16, wraps the optimizer that keeps the mean.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not getattr(optimizer, "use_ema", False):
         yield
         return
     last = [keras.ops.convert_to_numpy(value) for value in model.trainable_variables]

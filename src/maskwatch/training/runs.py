@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+import maskwatch.training.heads  # noqa: F401, its layers are in the files of runs
 from maskwatch.errors import ModelError
 from maskwatch.training.checkpoints import writing
 from maskwatch.training.observer import Row
