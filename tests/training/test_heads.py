@@ -20,6 +20,7 @@ from maskwatch.training.heads import (  # noqa: E402
     StateProbs,
     build_network,
     compiled,
+    mean_momentum,
     output_of,
     targets,
 )
@@ -159,3 +160,13 @@ def test_saved_loaded_and_exported(tmp_path: Path, output: str) -> None:
     probs = network.model.predict_on_batch(CROPS)
     assert again.predict_on_batch(CROPS) == pytest.approx(probs, abs=1e-6)
     assert export_classifier(network.model, tmp_path / "m.onnx", CROPS) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(100_000, 0.999), (300, 0.99), (2, 0.0)], ids=["long", "short", "two"]
+)
+def test_mean_momentum(steps: int, expected: float) -> None:
+    """The running mean keeps at most a twentieth of the weights it began with."""
+    momentum = mean_momentum(0.999, steps)
+    assert momentum == pytest.approx(expected)
+    assert momentum**steps <= 0.05

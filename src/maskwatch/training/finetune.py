@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from maskwatch.training.augment import augment
 from maskwatch.training.checkpoints import Checkpoints
 from maskwatch.training.faces import cores
+from maskwatch.training.heads import mean_momentum
 from maskwatch.training.loop import Batch, Plan, run
 from maskwatch.training.observer import Silent
 from maskwatch.training.recipes import RECIPES
@@ -43,7 +44,8 @@ class FinetuneRecipe:
         warmup_steps: Steps in which the rate rises from 0.
         weight_decay: Of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101).
         label_smoothing: Share of each label spread over all classes.
-        ema: Momentum of the running mean of the weights, which is what is kept.
+        ema: Momentum of the running mean of the weights, which is what is kept; less in trainings
+            too short for it, see `mean_momentum`.
         norm_momentum: Of batch normalisation's statistics; Keras' 0.999 lags in short trainings.
         boxed_weight: How much more often faces from photos are drawn than ready-made crops.
         rare_weight: How much more often `incorrect_mask` is drawn, unless its mask is a drawing.
@@ -180,8 +182,9 @@ def _prepared(model: keras.Model, recipe: FinetuneRecipe) -> keras.Model:
         warmup_target=recipe.peak_rate,
         warmup_steps=recipe.warmup_steps,
     )
+    momentum = mean_momentum(recipe.ema, recipe.steps)
     optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=recipe.ema
+        rate, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=momentum
     )
     model.compile(optimizer=optimizer, loss="categorical_crossentropy")
     optimizer.build(model.trainable_variables)

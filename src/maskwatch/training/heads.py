@@ -134,6 +134,11 @@ def _head(recipe: Recipe, width: int, output: str, classes: int) -> keras.Model:
     )
 
 
+def mean_momentum(wanted: float, steps: int) -> float:
+    """Momentum of a running mean of weights, low enough that a short training leaves its start."""
+    return max(min(wanted, 1 - 3 / steps), 0.0)
+
+
 def compiled(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
     """A model of logits, ready to be trained: optimizer, loss on logits, accuracy.
 
@@ -167,7 +172,7 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     options: dict[str, Any] = {"learning_rate": rate}
     if recipe.ema is not None:
         # A mean over more steps than there are would be the weights it began with.
-        momentum = max(min(recipe.ema, 1 - 3 / steps), 0.0)
+        momentum = mean_momentum(recipe.ema, steps)
         options |= {"use_ema": True, "ema_momentum": momentum}
     if recipe.optimizer == "adamw":
         options["weight_decay"] = recipe.weight_decay
