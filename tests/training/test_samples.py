@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskwatch.datasets.formats import load_dataset
 from maskwatch.errors import DatasetError, UnreadableImageError
 from maskwatch.images import write_image
 from maskwatch.training.augment import plain_view
@@ -17,7 +16,6 @@ from maskwatch.training.samples import (
     from_crops_of_one_state,
     from_folders,
     from_photos,
-    from_records,
 )
 from maskwatch.types import CLASSES, Floats, Image, MaskState
 from portraits import Portrait
@@ -129,26 +127,3 @@ def test_join(tmp_path: Path) -> None:
     assert joined.sizes_px.tolist() == [20, 21]
     assert joined.crops[:, 0, 0, 0].tolist() == [0, 100]
     assert joined.boxed.tolist() == [False, False]
-
-
-def test_records(tmp_path: Path, astronaut: Portrait) -> None:
-    """Records give what photos and folders give, and name what cannot be read where asked to."""
-    objects = [("without_mask", astronaut.box[0]), ("face", astronaut.box[0])]
-    folder = photos(tmp_path / "photos", astronaut.image, objects)
-    write_image(tmp_path / "crops" / "with_mask" / "a.png", picture(50, 10)[:, :40])
-    for place, expected in (
-        (folder, from_photos(folder, "train", 12)),
-        (tmp_path / "crops", from_folders(tmp_path / "crops")),
-    ):
-        found = from_records(load_dataset(place).records, 12)
-        assert (found.crops == expected.crops).all()
-        assert found.labels.tolist() == expected.labels.tolist()
-        assert found.sizes_px.tolist() == pytest.approx(expected.sizes_px.tolist())
-        assert found.boxed.tolist() == expected.boxed.tolist()
-    (tmp_path / "crops" / "with_mask" / "bad.png").write_bytes(b"no")
-    records = load_dataset(tmp_path / "crops").records
-    unread: list[str] = []
-    assert len(from_records(records, 12, unread)) == 1
-    assert "bad.png" in unread[0]
-    with pytest.raises(UnreadableImageError, match=r"bad\.png"):
-        from_records(records, 12)

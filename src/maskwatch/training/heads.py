@@ -171,9 +171,7 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
             rate = keras.optimizers.schedules.CosineDecay(recipe.rate, max(steps, 1))
     options: dict[str, Any] = {"learning_rate": rate}
     if recipe.ema is not None:
-        # A mean over more steps than there are would be the weights it began with.
-        momentum = mean_momentum(recipe.ema, steps)
-        options |= {"use_ema": True, "ema_momentum": momentum}
+        options |= {"use_ema": True, "ema_momentum": mean_momentum(recipe.ema, steps)}
     if recipe.optimizer == "adamw":
         options["weight_decay"] = recipe.weight_decay
     kinds = {

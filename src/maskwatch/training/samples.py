@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,10 @@ from numpy.typing import NDArray
 
 from maskwatch.boxes import areas
 from maskwatch.datasets.folders import read_folders
-from maskwatch.datasets.records import Record
 from maskwatch.datasets.voc import read_voc
-from maskwatch.errors import UnreadableImageError
 from maskwatch.images import IMAGE_SUFFIXES, read_image
 from maskwatch.preprocess import CROP_SCALE, as_box, face_crops
 from maskwatch.training.augment import STORED_MARGIN
-from maskwatch.training.faces import Picture, ahead, cores, cut_faces, list_faces
 from maskwatch.types import CLASSES, Floats, Image, MaskState
 
 STORED_PX = 160
@@ -77,41 +73,6 @@ def from_photos(folder: Path, split: str, min_face_px: float) -> Samples:
             labels += [index[photo.names[i]] for i in keep]
             sizes += [face_px[i] for i in keep]
     return samples_of(crops, labels, sizes, boxed=True)
-
-
-def from_records(
-    records: Iterable[Record], min_face_px: float, unread: list[str] | None = None
-) -> Samples:
-    """Crops of the faces of any data set; those without a mask state are left out.
-
-    Args:
-        records: Of a data set, see `maskwatch.datasets.formats`.
-        min_face_px: Least square root of a box's area. Ready-made crops are all taken.
-        unread: Receives a line for each picture that cannot be read; None raises instead.
-
-    Raises:
-        UnreadableImageError: A picture cannot be read, and `unread` was not given.
-    """
-    parts = []
-    faces = list_faces(records, min_face_px)
-
-    def cut(picture: Picture) -> Samples | UnreadableImageError:
-        def samples(image: Image, boxes: Floats) -> Samples:
-            boxed = picture.boxes is not None
-            sizes = np.sqrt(areas(boxes)) if boxed else [float(max(image.shape[:2]))]
-            crops = [stored_crops(image, boxes)]
-            return samples_of(crops, picture.labels.tolist(), list(sizes), boxed=boxed)
-
-        return cut_faces(picture, samples)
-
-    for part in ahead(faces.pictures, cut, workers=cores()):
-        if not isinstance(part, UnreadableImageError):
-            parts.append(part)
-        elif unread is None:
-            raise part
-        else:
-            unread.append(str(part))
-    return Samples.join([samples_of([], [], []), *parts])
 
 
 def from_folders(folder: Path) -> Samples:
