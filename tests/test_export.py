@@ -91,8 +91,8 @@ def test_difference_too_large(model: Any, tmp_path: Path, monkeypatch: pytest.Mo
     other = mobilenet_v2(SIZE, None, alpha=0.35)
     head = other.get_layer("state_probs")
     head.set_weights([head.get_weights()[0], np.array([9, 0, 0], np.float32)])
-    convert = export._convert
-    monkeypatch.setattr(export, "_convert", lambda _: convert(other))
+    convert = export.convert
+    monkeypatch.setattr(export, "convert", lambda _: convert(other))
     with pytest.raises(ModelError, match=r"a\.onnx would differ from the Keras model by 0\.\d+"):
         export_classifier(model, tmp_path / "a.onnx", crops())
     assert list(tmp_path.iterdir()) == []

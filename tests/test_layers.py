@@ -35,7 +35,7 @@ INNER = [name for name in FILES if name != "__init__.py"]
 ALLOWED: dict[str, tuple[str, ...]] = {
     "keras": ("training/", "export.py"),
     "tensorflow": ("training/", "export.py"),
-    "tf2onnx": ("export.py", "training/forward.py"),
+    "tf2onnx": ("export.py",),
     "onnx": ("export.py", "quantize.py"),
     "onnxruntime": ("runtime.py", "quantize.py"),
     "matplotlib": ("training/",),

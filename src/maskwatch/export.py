@@ -116,7 +116,7 @@ def export_classifier(model: keras.Model, path: Path, check: Image) -> float:
             f"a model is exported by TensorFlow, but Keras runs on {keras.backend.backend()}. "
             "Set KERAS_BACKEND=tensorflow for this command; any run can be exported so."
         )
-    exported = halve_weights(_convert(model))
+    exported = halve_weights(convert(model))
     onnx.checker.check_model(exported)
     part = part_of(path)
     try:
@@ -181,7 +181,8 @@ def halve_weights(model: Any) -> Any:
     return model
 
 
-def _convert(model: keras.Model) -> Any:
+def convert(model: keras.Model) -> Any:
+    """The ONNX form, weights in 32 bits, of a model that takes `(N, S, S, 3)` uint8."""
     import tensorflow as tf
     import tf2onnx
 

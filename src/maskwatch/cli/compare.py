@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maskwatch.cli.console import counted, error, stop_on_signals, tell
-from maskwatch.cli.data import _track as track
+from maskwatch.cli.console import counted, error, stop_on_signals, tell, track
 
 if TYPE_CHECKING:
     from maskwatch.training.comparison import Comparison

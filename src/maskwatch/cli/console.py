@@ -1,20 +1,25 @@
-"""What all verbs share: lines to people, and signals."""
+"""What all verbs share: lines to people, progress and signals."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TextIO, cast
+from typing import TextIO, TypeVar, cast
 
 import typer
 
 from maskwatch.errors import OutputError
 from maskwatch.images import os_reason
 from maskwatch.sinks.textfile import encodable
+
+T = TypeVar("T")
+
+_LINE_EVERY_S = 10.0
 
 
 def tell(line: str, *, to_stderr: bool = False) -> None:
@@ -73,3 +78,19 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def track(items: Sequence[T], doing: str) -> Iterator[T]:
+    """Show how far it is on stderr: a bar on a terminal, a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track as bar
+
+        yield from bar(items, doing, console=Console(stderr=True), transient=True)
+        return
+    line_s = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - line_s >= _LINE_EVERY_S:
+            line_s = time.monotonic()
+            tell(f"{doing}: {done} of {len(items)}", to_stderr=True)
+        yield item

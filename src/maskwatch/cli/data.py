@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskwatch.cli.console import counted, error, tell
+from maskwatch.cli.console import counted, error, tell, track
 
 if TYPE_CHECKING:
     from maskwatch.datasets.importing import Written
     from maskwatch.datasets.records import Dataset
 
-T = TypeVar("T")
-
 app = typer.Typer(
     help="Import, check, split, cut and mask data sets.", no_args_is_help=True, add_completion=False
 )
 
-_LINE_EVERY_S = 10.0
 _CROP_SCALE = 1.3
 """The default of `--margin`: `preprocess.CROP_SCALE`, written here because importing it is slow."""
 
@@ -66,7 +61,7 @@ def import_(
     records = dataset.records
     if split is not None:
         records = tuple(record.in_split(_split_name(split)) for record in records)
-    _finish(write_records(records, out, _track), out, dataset)
+    _finish(write_records(records, out, track), out, dataset)
 
 
 @app.command()
@@ -94,7 +89,7 @@ def crops(
     dataset = _load(source, form, mapping)
     check_out(source, out, overwrite=overwrite)
     written = write_crops(
-        dataset.records, out, margin=margin, min_face_px=min_size, size_px=size, track=_track
+        dataset.records, out, margin=margin, min_face_px=min_size, size_px=size, track=track
     )
     _finish(written, out, dataset)
 
@@ -116,8 +111,8 @@ def split(
     shares = parse_ratios(ratios)
     dataset = _load(source, form, mapping)
     check_out(source, out, overwrite=overwrite)
-    records, unread = split_records(dataset.records, shares, seed=seed, track=_track)
-    written = write_records(records, out, _track)
+    records, unread = split_records(dataset.records, shares, seed=seed, track=track)
+    written = write_records(records, out, track)
     written.unread += unread
     _finish(written, out, dataset)
 
@@ -147,7 +142,7 @@ def check(
     for place in (json, sheet):
         if place is not None and place.exists() and not overwrite:
             raise OutputExistsError(place)
-    report = check_dataset(_load(source, form, mapping), _track)
+    report = check_dataset(_load(source, form, mapping), track)
     for line in report.table().splitlines():
         tell(line)
     if json is not None:
@@ -187,7 +182,7 @@ def mask(
     if not source.is_dir():
         raise SourceNotFoundError(f"no such folder: {source}.")
     check_out(source, out, overwrite=overwrite)
-    written = mask_folder(source, out, load_detector(detector), looks, track=_track)
+    written = mask_folder(source, out, load_detector(detector), looks, track=track)
     _finish(written, out, None)
 
 
@@ -230,19 +225,3 @@ def _report_unread(lines: Sequence[str]) -> None:
         error(line)
     if lines:
         raise typer.Exit(1)
-
-
-def _track(items: Sequence[T], doing: str) -> Iterator[T]:
-    """Show how far it is on stderr: a bar on a terminal, a line now and then elsewhere."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track
-
-        yield from track(items, doing, console=Console(stderr=True), transient=True)
-        return
-    line_s = time.monotonic()
-    for done, item in enumerate(items):
-        if time.monotonic() - line_s >= _LINE_EVERY_S:
-            line_s = time.monotonic()
-            tell(f"{doing}: {done} of {len(items)}", to_stderr=True)
-        yield item

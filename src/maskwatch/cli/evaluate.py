@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskwatch.cli.console import counted, error, tell
+from maskwatch.cli.console import counted, error, tell, track
 from maskwatch.cli.data import Format, Map
-from maskwatch.cli.data import _track as track
 
 if TYPE_CHECKING:
     from maskwatch.training.evaluation import Evaluation

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maskwatch.cli.console import tell
-from maskwatch.cli.data import _track as track
+from maskwatch.cli.console import tell, track
 
 if TYPE_CHECKING:
     from maskwatch.export import Exported

@@ -5,18 +5,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
+from maskwatch.export import convert
 from maskwatch.runtime import OnnxModel
 from maskwatch.training.devices import gpus
 from maskwatch.types import Floats, Image
 
 Forward = Callable[[Image], Floats]
 
-_OPSET = 17
 _WORTH = 400
 """Crops from which on the seconds of a conversion are won back."""
 
@@ -39,18 +38,8 @@ def forward_of(model: keras.Model, crops: int) -> Forward:
 
 
 def _by_onnx(model: keras.Model) -> Forward:
-    import tensorflow as tf
-    import tf2onnx
-
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)]
-
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
-    def forward(crops: Any) -> Any:
-        return model(crops, training=False)
-
-    converted, _ = tf2onnx.convert.from_function(forward, input_signature=signature, opset=_OPSET)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "features.onnx"
-        file.write_bytes(converted.SerializeToString())
+        file.write_bytes(convert(model).SerializeToString())
         onnx = OnnxModel(file)
     return lambda batch: onnx(batch)[0]
