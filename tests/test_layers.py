@@ -36,7 +36,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "keras": ("training/", "export.py"),
     "tensorflow": ("training/", "export.py"),
     "tf2onnx": ("export.py",),
-    "onnx": ("export.py", "quantize.py"),
+    "onnx": ("export.py", "quantize.py", "training/onepass/export.py"),
     "onnxruntime": ("runtime.py", "quantize.py"),
     "matplotlib": ("training/",),
     "av": ("sources/", "sinks/"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,11 +112,6 @@ def export_classifier(model: keras.Model, path: Path, check: Image) -> float:
     """
     import onnx
 
-    if keras.backend.backend() != "tensorflow":
-        raise UsageError(
-            f"a model is exported by TensorFlow, but Keras runs on {keras.backend.backend()}. "
-            "Set KERAS_BACKEND=tensorflow for this command; any run can be exported so."
-        )
     exported = halve_weights(convert(model))
     onnx.checker.check_model(exported)
     part = part_of(path)
@@ -183,17 +179,36 @@ def halve_weights(model: Any) -> Any:
 
 def convert(model: keras.Model) -> Any:
     """The ONNX form, weights in 32 bits, of a model that takes `(N, S, S, 3)` uint8."""
+    shape = (None, *model.input_shape[1:])
+    return convert_function(
+        lambda crops: {"state_probs": model(crops, training=False)}, shape, "crops"
+    )
+
+
+def convert_function(
+    judge: Callable[[Any], dict[str, Any]], shape: tuple[int | None, ...], name: str
+) -> Any:
+    """The ONNX form of a function of uint8 pictures, weights in 32 bits.
+
+    Args:
+        judge: From the pictures to the outputs by their names.
+        shape: Of the pictures; None where a side is free.
+        name: Of the input.
+
+    Raises:
+        UsageError: Keras does not run on TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(
+            f"a model is exported by TensorFlow, but Keras runs on {keras.backend.backend()}. "
+            "Set KERAS_BACKEND=tensorflow for this command; any run can be exported so."
+        )
     import tensorflow as tf
     import tf2onnx
 
-    shape = (None, *model.input_shape[1:])
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8, name="crops")])  # type: ignore[untyped-decorator]
-    def judge(crops: Any) -> Any:
-        return {"state_probs": model(crops, training=False)}
-
+    signature = [tf.TensorSpec(shape, tf.uint8, name=name)]
     exported, _ = tf2onnx.convert.from_function(
-        judge, input_signature=judge.input_signature, opset=_OPSET
+        tf.function(judge, input_signature=signature), input_signature=signature, opset=_OPSET
     )
     exported.producer_name = "maskwatch"
     return exported

@@ -1,7 +1,8 @@
-"""Face box to classifier crop. Training and serving both use this, and nothing else does it.
+"""Pictures to network inputs. Training and serving both use this, and nothing else does it.
 
-The crop goes into the network as it is, uint8 BGR: channel order and scaling are the first layer
-of every classifier (`maskwatch.training.backbones`), so that an exported file holds them too.
+The crop of a face goes into the network as it is, uint8 BGR: channel order and scaling are the
+first layer of every classifier (`maskwatch.training.backbones`), so that an exported file holds
+them too. A one-pass detector sees the whole picture, scaled and filled up with grey, in that form.
 
 A classifier sees the square of `CROP_SCALE` times the longer side of the face box, around its
 centre, so that it sees the chin and what hangs below it. Where the square leaves the picture, the
@@ -19,6 +20,15 @@ from maskwatch.types import Floats, Image
 
 CROP_SCALE = 1.3
 """Side of the square crop as a multiple of the longer side of the face box."""
+
+DETECTOR_LONG_SIDE_PX = 640
+"""Longer side at which a one-pass detector sees a picture, unless it is asked to be faster."""
+
+DETECTOR_MULTIPLE_PX = 32
+"""Both sides of a one-pass detector's input are multiples of this, its largest stride."""
+
+PADDING = 114
+"""Grey value beside a picture, in a one-pass detector's input."""
 
 MAX_SIDE = 4
 """A labelled box is impossible whose longer side is that of the picture this many times; a face
@@ -91,3 +101,28 @@ def as_box(image: Image, scale: float = CROP_SCALE) -> Floats:
     half = max(height, width) / scale / 2
     offsets = np.array([-half, -half, half, half], np.float32)
     return np.asarray((centre + offsets)[None], dtype=np.float32)
+
+
+def shrunk_and_padded(image: Image, long_side_px: int, multiple_px: int) -> tuple[Image, Floats]:
+    """What a one-pass detector sees of a picture: scaled, and filled up with grey.
+
+    Args:
+        image: `(H, W, 3)` uint8 BGR.
+        long_side_px: Longer side that it is scaled to.
+        multiple_px: Right and below grey is added until both sides are multiples of this.
+
+    Returns:
+        The input and how much each of x and y was scaled, `(2,)`.
+    """
+    height, width = image.shape[:2]
+    scale = long_side_px / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size != (width, height):
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        image = np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
+    right, below = (-side % multiple_px for side in size)
+    if right or below:
+        padded = np.full((size[1] + below, size[0] + right, 3), PADDING, np.uint8)
+        padded[: size[1], : size[0]] = image
+        image = padded
+    return image, np.array([size[0] / width, size[1] / height], np.float32)

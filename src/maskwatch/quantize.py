@@ -1,4 +1,4 @@
-"""A classifier's ONNX file in 8 bits, by static quantisation.
+"""An ONNX file in 8 bits, by static quantisation.
 
 Weights get a scale a channel and activations one a tensor, found by running real crops
 (Krishnamoorthi 2018, arXiv:1806.08342). Measured on the embedded classifier (MobileNetV2 1.0 at
@@ -13,7 +13,8 @@ Weights get a scale a channel and activations one a tensor, found by running rea
   add two products of unsigned and signed bytes in 16 bits, which overflows with 8.
 - Signed activations, symmetric or not, were as right, but no faster than 32 bits.
 
-Preprocessing, the last dense layer and the softmax stay in 32 bits, too.
+Preprocessing stays in 32 bits, too, and so does the end of the network: its last dense layer and
+the softmax, or the last convolutions of a detector and all that turns their maps into boxes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import io
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -115,19 +116,39 @@ def quantize_classifier(
         MissingExtraError: The package onnx is not installed.
         ModelError: The network cannot be quantised.
     """
-    if method not in METHODS:
-        raise UnknownNameError("method", method, METHODS)
     if len(calibration) < MIN_CALIBRATION_CROPS:
         raise DatasetError(
             f"8 bits need at least {MIN_CALIBRATION_CROPS} crops to calibrate, better several "
             f"hundred; got {len(calibration)}. Give --calibration DATA with more faces."
         )
+    batches = [calibration[i : i + _BATCH] for i in range(0, len(calibration), _BATCH)]
+    quantize(source, target, batches, method=method)
+
+
+def quantize(
+    source: Path, target: Path, batches: Sequence[Image], *, method: str = "minmax"
+) -> None:
+    """Write a network of 32 or 16 bits with 8-bit weights and activations.
+
+    Args:
+        source: An ONNX file that takes uint8 pictures.
+        target: Where to write; an earlier file is replaced.
+        batches: `(n, H, W, 3)` real inputs to calibrate on.
+        method: One of `METHODS`.
+
+    Raises:
+        UnknownNameError: No such method.
+        MissingExtraError: The package onnx is not installed.
+        ModelError: The network cannot be quantised.
+    """
+    if method not in METHODS:
+        raise UnknownNameError("method", method, METHODS)
     # As `maskwatch.runtime`: its packages otherwise collect usage data to send.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     with _quiet(), tempfile.TemporaryDirectory(prefix="maskwatch-") as folder:
         try:
             with _bounded_memory():
-                _quantize(source, target, calibration, method, Path(folder))
+                _quantize(source, target, batches, method, Path(folder))
         except ImportError as exc:
             raise MissingExtraError("quantisation", "train") from exc
         except Exception as exc:  # the quantiser's errors share no base but Exception
@@ -137,7 +158,9 @@ def quantize_classifier(
             ) from exc
 
 
-def _quantize(source: Path, target: Path, calibration: Image, method: str, folder: Path) -> None:
+def _quantize(
+    source: Path, target: Path, batches: Sequence[Image], method: str, folder: Path
+) -> None:
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -154,7 +177,7 @@ def _quantize(source: Path, target: Path, calibration: Image, method: str, folde
     quantize_static(
         str(fused),
         str(target),
-        _Batches(graph.input[0].name, calibration),
+        _Batches(graph.input[0].name, batches),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(_QUANTIZED),
         per_channel=True,
@@ -169,11 +192,11 @@ def _quantize(source: Path, target: Path, calibration: Image, method: str, folde
 
 
 class _Batches:
-    """Hands calibration crops to the quantiser, in its words a `CalibrationDataReader`."""
+    """Hands calibration inputs to the quantiser, in its words a `CalibrationDataReader`."""
 
-    def __init__(self, name: str, crops: Image) -> None:
+    def __init__(self, name: str, batches: Sequence[Image]) -> None:
         self._name = name
-        self._batches = [crops[i : i + _BATCH] for i in range(0, len(crops), _BATCH)]
+        self._batches = batches
         self._next, self._end = 0, len(self._batches)
 
     def __len__(self) -> int:
@@ -195,8 +218,8 @@ def kept_in_float(graph: Any) -> list[str]:
     """Names of the nodes of an ONNX graph that are not quantised, see the head of this file.
 
     These are all before the first convolution; that one; where the next is a depthwise one, all up
-    to the convolution behind it; and all from the last dense layer on. An activation goes with the
-    layer that it follows.
+    to the convolution behind it; and every layer that no layer follows, with all behind it. An
+    activation goes with the layer that it follows.
     """
     nodes = list(graph.node)
     layers = [i for i, node in enumerate(nodes) if node.op_type in ("Conv", "Gemm", "MatMul")]
@@ -209,8 +232,23 @@ def kept_in_float(graph: Any) -> list[str]:
     end = next((i for i in layers if i > first[-1]), len(nodes))
     kept = nodes[: first[-1] + 1]
     kept += [node for node in nodes[first[-1] + 1 : end] if node.op_type in ("Clip", "Relu")]
-    kept += nodes[max(layers[-1], first[-1] + 1) :]
+    kept += _end_of(nodes, {i for i in layers if i > first[-1]})
     return [node.name for node in kept]
+
+
+def _end_of(nodes: list[Any], layers: set[int]) -> list[Any]:
+    """The layers that no layer follows, and all nodes that use what these give."""
+    users: dict[str, list[int]] = {}
+    for index, node in enumerate(nodes):
+        for name in node.input:
+            users.setdefault(name, []).append(index)
+    behind: list[set[int]] = [set() for _ in nodes]
+    for index in reversed(range(len(nodes))):
+        for user in (user for name in nodes[index].output for user in users.get(name, [])):
+            behind[index] |= {user} | behind[user]
+    last = {index for index in layers if not behind[index] & layers}
+    kept = last.union(*(behind[index] for index in last))
+    return [nodes[index] for index in sorted(kept)]
 
 
 def _is_depthwise(node: Any) -> bool:

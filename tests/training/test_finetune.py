@@ -247,7 +247,7 @@ def test_progress() -> None:
     """Every 20 steps a line tells step, loss and speed; what was done before is no speed."""
     lines: list[str] = []
     times = iter([0.0, 10.0, 12.0, 15.0])
-    log = StepLog(lines.append, replace(RECIPE, steps=45, batch=3), lambda: next(times))
+    log = StepLog(lines.append, 45, 3, lambda: next(times))
     log.begin("training", 45, 10)
     for step in range(11, 46):
         log.step(step, 0.5, 0.9)

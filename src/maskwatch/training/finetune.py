@@ -108,18 +108,21 @@ class StepLog(Silent):
     def __init__(
         self,
         log: Callable[[str], None],
-        recipe: FinetuneRecipe,
+        steps: int,
+        batch: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare.
 
         Args:
             log: Receives the lines.
-            recipe: Of the training.
+            steps: Of the training.
+            batch: Pictures in a step.
             clock: Seconds.
         """
         self._log = log
-        self._recipe = recipe
+        self._steps = steps
+        self._batch = batch
         self._clock = clock
         self._first = 0
         self._began_s = clock()
@@ -132,9 +135,9 @@ class StepLog(Silent):
         """A line with step, mean loss so far and speed."""
         if done % _LOG_EVERY == 0:
             seconds = max(self._clock() - self._began_s, 1e-9)
-            speed = (done - self._first) * self._recipe.batch / seconds
+            speed = (done - self._first) * self._batch / seconds
             told = 0.0 if loss is None else loss
-            self._log(f"step {done}/{self._recipe.steps} loss {told:.4f} {speed:.0f} images/s")
+            self._log(f"step {done}/{self._steps} loss {told:.4f} {speed:.0f} images/s")
 
 
 def finetune(
@@ -166,7 +169,7 @@ def finetune(
         None,
         plan,
         Checkpoints(folder),
-        observer=StepLog(log, recipe),
+        observer=StepLog(log, recipe.steps, recipe.batch),
     )
     return outcome.model
 

@@ -1,0 +1,1 @@
+"""Training of the one-pass detector: one network that finds faces and judges their masks."""
