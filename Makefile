@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test lint types bench bench-train clean
+.PHONY: help demo test lint types bench bench-detectors bench-train clean
 
 help:
-	@echo "make demo        set up, find faces on two pictures, show where the results are"
-	@echo "make test        set up (TensorFlow included, for the tests of training), run the tests"
-	@echo "make lint types  ruff, and mypy --strict"
-	@echo "make bench       frames per second of every detector (needs ../shared)"
-	@echo "make bench-train cached features and fine-tuning against plain loops (needs ../shared)"
+	@echo "make demo             set up, find faces on two pictures, show where the results are"
+	@echo "make test             set up (TensorFlow included, for the tests of training), run the tests"
+	@echo "make lint types       ruff, and mypy --strict"
+	@echo "make bench            frames per second of every detector (needs ../shared)"
+	@echo "make bench-detectors  time and accuracy of every detector on photos (needs ../shared)"
+	@echo "make bench-train      cached features and fine-tuning against plain loops (needs ../shared)"
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +42,9 @@ types: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/detect.py
 	$(BIN)/python benchmarks/memory.py
+
+bench-detectors: $(VENV)/.dev
+	$(BIN)/python benchmarks/detectors.py
 
 bench-train: $(VENV)/.dev
 	$(BIN)/python benchmarks/train.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 _FILES = {
     "yunet": ("yunet_s_640.onnx",),
+    "yunet-n": ("yunet_n_640.onnx",),
     "ssd": ("opencv_face_detector_uint8.pb", "opencv_face_detector.pbtxt"),
+    "ultra": ("ultra_rfb_640_masked_v2.onnx",),
+    "aizoo": ("aizoo.caffemodel", "aizoo.prototxt"),
 }
 
 
@@ -35,9 +39,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def install_from_shared() -> None:
+def install_from_shared(names: Sequence[str] = ("yunet", "ssd")) -> None:
     """Install detectors whose files lie in `../shared/weights` and are not installed yet."""
-    for name, files in _FILES.items():
-        paths = [SHARED / "weights" / file for file in files]
+    for name in names:
+        paths = [SHARED / "weights" / file for file in _FILES[name]]
         if weights.find(name) is None and all(path.exists() for path in paths):
             weights.install_from(name, paths)

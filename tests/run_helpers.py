@@ -92,6 +92,7 @@ class FakeDetector:
     batches: list[int] = field(default_factory=list)
     name: str = "fake"
     min_score: float = 0.0
+    tells_states: bool = False
 
     def __call__(self, images: Sequence[Image]) -> list[Faces]:
         self.batches.append(len(images))

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from maskwatch.boxes import areas
-from maskwatch.errors import ModelFileError, UnknownNameError
+from maskwatch.errors import ModelFileError, UnknownNameError, UsageError
 from maskwatch.models import embedded, embedded_path
 from maskwatch.preprocess import face_crops
 from maskwatch.runtime import OnnxModel
@@ -36,6 +36,12 @@ MIN_SHARPNESS = 6.0
 
 MIN_CONFIDENCE = 0.55
 """Of labelled faces judged with less, half were judged wrongly."""
+
+FUSED_FROM_PX = 48.0
+"""Square root of the area of faces from which on a classifier is asked beside the detector."""
+
+FUSED_SHARE = 0.5
+"""Weight of its answer."""
 
 _SHARPNESS_PX = 64
 
@@ -110,24 +116,31 @@ def load_classifier(name: str = "default", *, threads: int | None = None) -> Onn
 
 
 def classify(
-    classifier: Classifier, images: Sequence[Image], found: Sequence[Faces]
+    classifier: Classifier | None, images: Sequence[Image], found: Sequence[Faces]
 ) -> list[tuple[Faces, tuple[MaskState, ...]]]:
     """Judge all faces of several pictures in one call of the network.
 
+    Where the detector has told the states itself, a classifier is asked about faces of
+    `FUSED_FROM_PX` and more, and both answers are mixed: `FUSED_SHARE` of the classifier's.
+
     Args:
-        classifier: The judge.
+        classifier: The judge; None leaves the states to the detector.
         images: B pictures, BGR.
         found: The faces of each.
 
     Returns:
         For each picture its faces with state probabilities, and a decision a face.
+
+    Raises:
+        UsageError: There is no classifier, and the detector tells no states.
     """
-    size_px = classifier.size_px
+    size_px = _SHARPNESS_PX if classifier is None else classifier.size_px
     crops = [
         face_crops(image, faces.boxes, size_px) for image, faces in zip(images, found, strict=True)
     ]
     joined = np.concatenate([np.zeros((0, size_px, size_px, 3), np.uint8), *crops])
-    probs, sharp = classifier(joined), sharpness(joined)
+    told = np.concatenate([np.zeros((0, len(CLASSES)), np.float32), *(_told(f) for f in found)])
+    probs, sharp = _fused(classifier, joined, told, found), sharpness(joined)
     judged, start = [], 0
     for faces in found:
         end = start + len(faces)
@@ -135,6 +148,32 @@ def classify(
         judged.append((faces.with_state_probs(probs[start:end]), states))
         start = end
     return judged
+
+
+def _told(faces: Faces) -> Floats:
+    """The states by the detector, `(N, 3)`; NaN where it tells none."""
+    if faces.state_probs is None:
+        return np.full((len(faces), len(CLASSES)), np.nan, np.float32)
+    return faces.state_probs
+
+
+def _fused(
+    classifier: Classifier | None, crops: Image, told: Floats, found: Sequence[Faces]
+) -> Floats:
+    """The probabilities of all faces, `(N, 3)`, see `classify`."""
+    untold = np.isnan(told[:, 0])
+    if classifier is None:
+        if untold.any():
+            raise UsageError("this detector tells no mask states. Choose a classifier: default.")
+        return told
+    sizes = np.concatenate([np.zeros(0, np.float32), *(np.sqrt(areas(f.boxes)) for f in found)])
+    asked = np.nonzero(untold | (sizes >= FUSED_FROM_PX))[0]
+    everything = len(asked) == len(crops)
+    judged = classifier(crops if everything else crops[asked])
+    share = np.where(untold[asked], 1.0, FUSED_SHARE).astype(np.float32)[:, None]
+    fused = np.nan_to_num(told)
+    fused[asked] = share * judged + (1 - share) * fused[asked]
+    return fused
 
 
 def sharpness(crops: Image) -> Floats:

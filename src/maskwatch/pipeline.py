@@ -8,8 +8,12 @@ from collections.abc import Callable, Sequence
 from maskwatch.classifier import Classifier, classify, load_classifier
 from maskwatch.detectors import Detector, load_detector
 from maskwatch.distance import parse_distance
+from maskwatch.errors import UsageError
 from maskwatch.settings import DetectSettings
 from maskwatch.types import Frame, FrameResult, Image
+
+NO_CLASSIFIER = "none"
+"""What is written to leave the mask states to the detector."""
 
 Stage = Callable[[FrameResult], FrameResult]
 """Anything that takes a result and returns a changed copy."""
@@ -20,12 +24,12 @@ class Pipeline:
 
     Attributes:
         detector: Finds the faces.
-        classifier: Judges them.
+        classifier: Judges them; None leaves that to the detector.
         stages: Applied in order to the result of every frame.
     """
 
     def __init__(
-        self, detector: Detector, classifier: Classifier, stages: Sequence[Stage] = ()
+        self, detector: Detector, classifier: Classifier | None, stages: Sequence[Stage] = ()
     ) -> None:
         """Put the parts together."""
         self.detector = detector
@@ -42,13 +46,14 @@ class Pipeline:
         """Build what the settings name.
 
         Raises:
-            UsageError: A setting names nothing that exists.
+            UsageError: A setting names nothing that exists, or there is no classifier and the
+                detector tells no states.
             ModelError: A model is missing or damaged.
         """
         stages = [parse_distance(settings.distance)] if settings.distance else []
         workers = min(settings.batch, os.cpu_count() or 1)
         detector = load_detector(settings.detector, settings.min_score, workers=workers)
-        return cls(detector, load_classifier(settings.classifier), stages)
+        return cls(detector, _classifier(settings.classifier, detector), stages)
 
     def __call__(self, picture: Image | Frame) -> FrameResult:
         """Look at one picture: `(H, W, 3)` uint8 BGR, or a frame."""
@@ -69,3 +74,14 @@ class Pipeline:
                 result = stage(result)
             results.append(result)
         return results
+
+
+def _classifier(name: str, detector: Detector) -> Classifier | None:
+    if name != NO_CLASSIFIER:
+        return load_classifier(name)
+    if not detector.tells_states:
+        raise UsageError(
+            f"detector {detector.name} tells no mask states, so it needs a classifier. Leave out "
+            f"--classifier {NO_CLASSIFIER}, or choose the detector onepass."
+        )
+    return None

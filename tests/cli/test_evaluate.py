@@ -118,7 +118,7 @@ def test_wrong_usage(
 @pytest.mark.parametrize(
     ("name", "code", "says"),
     [
-        pytest.param("defualt", 2, "unknown classifier 'defualt'", id="name"),
+        pytest.param("defualt", 2, "unknown classifier or detector 'defualt'", id="name"),
         pytest.param("gone.onnx", 1, "gone.onnx", id="file"),
     ],
 )

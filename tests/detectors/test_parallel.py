@@ -18,6 +18,7 @@ class WidthDetector:
 
     name = "width"
     min_score = 0.5
+    tells_states = True
 
     def __init__(self) -> None:
         self.threads: set[str] = set()
@@ -82,4 +83,4 @@ def test_errors_come_through() -> None:
 def test_it_has_the_name_of_what_it_makes() -> None:
     """Name and limit are those of the detector inside."""
     detector = ParallelDetector(Factory(), 2)
-    assert (detector.name, detector.min_score) == ("width", 0.5)
+    assert (detector.name, detector.min_score, detector.tells_states) == ("width", 0.5, True)

@@ -20,6 +20,7 @@ class Known:
 
     name = "known"
     min_score = 0.5
+    tells_states = False
 
     def __init__(self, portrait: Portrait) -> None:
         self._faces = Faces(

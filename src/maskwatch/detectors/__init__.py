@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypedDict
 
 from maskwatch import weights
 from maskwatch.detectors.base import Detector
@@ -11,6 +12,10 @@ from maskwatch.detectors.parallel import ParallelDetector
 from maskwatch.errors import ModelNotFoundError, UnknownNameError
 
 __all__ = ["DETECTORS", "Detector", "load_detector"]
+
+
+class _MinScore(TypedDict, total=False):
+    min_score: float
 
 
 def _haar(min_score: float | None) -> Detector:
@@ -34,6 +39,18 @@ def _yunet(name: str, min_score: float | None) -> Detector:
     return detector
 
 
+def _ultra(min_score: float | None) -> Detector:
+    from maskwatch.detectors.ultra import UltraDetector
+
+    return UltraDetector(weights.require("ultra")[0], **_given(min_score))
+
+
+def _aizoo(min_score: float | None) -> Detector:
+    from maskwatch.detectors.aizoo import AizooDetector
+
+    return AizooDetector(weights.require("aizoo"), **_given(min_score))
+
+
 def _mtcnn(min_score: float | None) -> Detector:
     raise ModelNotFoundError(
         "detector 'mtcnn' is not part of this version yet. Use yunet, ssd or haar."
@@ -48,10 +65,12 @@ def _auto(min_score: float | None) -> Detector:
 
 
 DETECTORS: dict[str, Callable[[float | None], Detector]] = {
+    "aizoo": _aizoo,
     "auto": _auto,
     "haar": _haar,
     "mtcnn": _mtcnn,
     "ssd": _ssd,
+    "ultra": _ultra,
     "yunet": partial(_yunet, "yunet"),
     "yunet-n": partial(_yunet, "yunet-n"),
 }
@@ -79,5 +98,5 @@ def load_detector(
     return make() if workers < 2 else ParallelDetector(make, workers)
 
 
-def _given(min_score: float | None) -> dict[str, float]:
+def _given(min_score: float | None) -> _MinScore:
     return {} if min_score is None else {"min_score": min_score}

@@ -41,6 +41,7 @@ class HaarDetector:
     """
 
     name = "haar"
+    tells_states = False
 
     def __init__(self, min_score: float = 0.5) -> None:
         """Load the cascades.

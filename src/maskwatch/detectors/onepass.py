@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from maskwatch.boxes import clip, nms
-from maskwatch.errors import ModelFileError
+from maskwatch.errors import ModelError, ModelFileError
 from maskwatch.preprocess import DETECTOR_LONG_SIDE_PX, DETECTOR_MULTIPLE_PX, shrunk_and_padded
 from maskwatch.runtime import OnnxModel
 from maskwatch.types import CLASSES, Faces, Image
@@ -23,10 +23,27 @@ _MAX_IOU = 0.5
 _MAX_CANDIDATES = 1000
 
 
+def is_onepass(path: Path) -> bool:
+    """Whether a file is a one-pass detector; not where it is missing, damaged or another model."""
+    if path.suffix != ".onnx" or not path.is_file():
+        return False
+    try:
+        return _fits(OnnxModel(path, threads=1))
+    except ModelError:
+        return False
+
+
+def _fits(model: OnnxModel) -> bool:
+    shape, outputs = model.input_shape, model.output_shapes
+    pictures = len(shape) == 4 and shape[3] == 3 and model.input_dtype == "uint8"
+    return pictures and [len(each) for each in outputs] == [3, 2, 3] and outputs[0][2] == 4
+
+
 class OnePassDetector:
     """A network from pictures to faces with the probabilities of the three states."""
 
     name = "onepass"
+    tells_states = True
 
     def __init__(
         self,
@@ -52,14 +69,11 @@ class OnePassDetector:
         self.min_score = min_score
         self._long_side_px = long_side_px
         self._model = OnnxModel(path, threads=threads)
-        shape, outputs = self._model.input_shape, self._model.output_shapes
-        fits = len(shape) == 4 and shape[3] == 3 and self._model.input_dtype == "uint8"
-        last = [output[-1] if len(output) == 3 else None for output in outputs]
-        if not fits or [len(output) for output in outputs] != [3, 2, 3] or last[0] != 4:
+        if not _fits(self._model):
             raise ModelFileError(
-                f"{path} is not a one-pass detector: it takes {self._model.input_dtype} {shape} "
-                f"and gives {outputs}; expected uint8 (N, H, W, 3) and (N, A, 4), (N, A), "
-                f"(N, A, {len(CLASSES)})."
+                f"{path} is not a one-pass detector: it takes {self._model.input_dtype} "
+                f"{self._model.input_shape} and gives {self._model.output_shapes}; expected uint8 "
+                f"(N, H, W, 3) and (N, A, 4), (N, A), (N, A, {len(CLASSES)})."
             )
 
     def __call__(self, images: Sequence[Image]) -> list[Faces]:

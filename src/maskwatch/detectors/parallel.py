@@ -30,6 +30,7 @@ class ParallelDetector:
         self._pool: ThreadPoolExecutor | None = None
         self.name = self._instances[0].name
         self.min_score = self._instances[0].min_score
+        self.tells_states = self._instances[0].tells_states
 
     def __call__(self, images: Sequence[Image]) -> list[Faces]:
         """Find the faces of each picture."""

@@ -23,6 +23,7 @@ class SsdDetector:
     """The res10 SSD; the pictures of a call go through the network together where OpenCV can."""
 
     name = "ssd"
+    tells_states = False
 
     def __init__(self, files: Sequence[Path], min_score: float = 0.5) -> None:
         """Load the network.

@@ -33,6 +33,7 @@ class YuNetDetector:
     """
 
     name = "yunet"
+    tells_states = False
 
     def __init__(self, path: Path, min_score: float = 0.6) -> None:
         """Load the network.

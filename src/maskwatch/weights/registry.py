@@ -178,7 +178,54 @@ _SSD_CAFFE = Model(
     ),
 )
 
-MODELS: dict[str, Model] = {model.name: model for model in (_YUNET, _YUNET_N, _SSD, _SSD_CAFFE)}
+_ULTRA = Model(
+    name="ultra",
+    kind="detector",
+    purpose="Ultra-Light RFB at 640 x 480, trained on masked faces too",
+    licence="MIT",
+    origin="https://github.com/Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB"
+    "/tree/master/masked_face",
+    loader="ONNX Runtime; 640x480 RGB less 127, over 128",
+    files=(
+        ModelFile(
+            name="RFB-640-masked_face-v2.onnx",
+            url=f"{_RAW}/Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB/master/masked_face/"
+            "pretrained/RFB-640-masked_face-v2.onnx",
+            content=Content(
+                "27ca3e5985f722e91efea7993f625716de627303c4bafb40bb26f456286beca8", 1_566_571
+            ),
+        ),
+    ),
+)
+
+_AIZOO = Model(
+    name="aizoo",
+    kind="detector",
+    purpose="AIZOO's mask detector: 260 px SSD, mask or no mask in one pass",
+    licence="MIT",
+    origin="https://github.com/AIZOOTech/FaceMaskDetection",
+    loader="cv2.dnn.readNetFromCaffe(text, weights), OpenCV 4 only; 260x260 RGB over 255",
+    files=(
+        ModelFile(
+            name="face_mask_detection.caffemodel",
+            url=f"{_RAW}/AIZOOTech/FaceMaskDetection/master/models/face_mask_detection.caffemodel",
+            content=Content(
+                "3c2e89cffdc9459a69dd5c2e4c1ca263e6488a56a5a37d81ca2ff32344fbf740", 4_053_526
+            ),
+        ),
+        ModelFile(
+            name="face_mask_detection.prototxt",
+            url=f"{_RAW}/AIZOOTech/FaceMaskDetection/master/models/face_mask_detection.prototxt",
+            content=Content(
+                "8de363802d3557f3d9ff7e72dd61eead60f5e9e145bb962d7979b99ff85d4212", 13_490
+            ),
+        ),
+    ),
+)
+
+MODELS: dict[str, Model] = {
+    model.name: model for model in (_YUNET, _YUNET_N, _SSD, _SSD_CAFFE, _ULTRA, _AIZOO)
+}
 """Every model that can be fetched, by name."""
 
 

@@ -33,13 +33,13 @@ def read_out(rows: Any) -> dict[str, Any]:
     }
 
 
-def export_onepass(network: keras.Model, path: Path, check: Image) -> float:
+def export_onepass(network: keras.Model, path: Path, check: Sequence[Image]) -> float:
     """Write a network in 32 bits and compare it with the original.
 
     Args:
         network: From `build_network`.
         path: Where to write; an earlier file is replaced.
-        check: `(N, H, W, 3)` uint8 pictures, sides multiples of 32.
+        check: Pictures, sides multiples of 32.
 
     Returns:
         The largest difference of a score or probability.

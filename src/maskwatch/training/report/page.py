@@ -56,10 +56,11 @@ def _head(evaluation: Evaluation) -> str:
     ]
     if rule := evaluation.rule_text():
         lines.append(f'<p class="note"><b>Two-class rule.</b> {escape(rule)}</p>')
-    return "\n".join([*lines, cards(figures), _unread(evaluation.unread)])
+    return "\n".join([*lines, cards(figures), unread_note(evaluation.unread)])
 
 
-def _unread(lines: tuple[str, ...]) -> str:
+def unread_note(lines: tuple[str, ...]) -> str:
+    """A note of what could not be read; empty where all could."""
     if not lines:
         return ""
     shown = "<br>".join(escape(line) for line in lines[:_MAX_NOTES])

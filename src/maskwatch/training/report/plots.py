@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from maskwatch.types import CLASSES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+T = TypeVar("T")
 
 DPI = 180
 
@@ -97,12 +99,12 @@ def write_plots(evaluation: Evaluation, folder: Path) -> list[Path]:
 Plot = Callable[[Evaluation, Look], "Figure | None"]
 
 
-def png_of(plot: Plot, evaluation: Evaluation, look: Look) -> bytes | None:
-    """A plot as a PNG file; None where there is nothing to draw."""
+def png_of(plot: Callable[[T, Look], Figure | None], shown: T, look: Look) -> bytes | None:
+    """A plot of something as a PNG file; None where there is nothing to draw."""
     import matplotlib as mpl
 
     with mpl.rc_context(_settings(look)):
-        figure = plot(evaluation, look)
+        figure = plot(shown, look)
         if figure is None:
             return None
         file = io.BytesIO()
@@ -138,7 +140,7 @@ def _settings(look: Look) -> dict[Any, Any]:
     }
 
 
-def _figure(width: float = 4.8, height: float = 3.8) -> tuple[Figure, Axes]:
+def new_figure(width: float = 4.8, height: float = 3.8) -> tuple[Figure, Axes]:
     """A figure in inches; no pyplot, which would keep it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -166,7 +168,7 @@ def confusion(evaluation: Evaluation, look: Look) -> Figure:
     classes = _present(evaluation)
     counts = evaluation.report.confusion[np.ix_(classes, classes)]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure()
+    figure, axes = new_figure()
     # Not the whole range of colours, so that all stand off from the background.
     low, high = (0.0, 1.15) if look is LIGHT else (-0.1, 1.25)
     image = axes.imshow(shares, cmap=look.heat, vmin=low, vmax=high, aspect="auto")
@@ -200,7 +202,7 @@ def roc(evaluation: Evaluation, look: Look) -> Figure | None:
     drawn = _with_curves(evaluation)
     if not drawn:
         return None
-    figure, axes = _unit_axes()
+    figure, axes = unit_axes()
     places = [axes]
     # Curves that rise this fast leave the middle of the plot free.
     if all(np.interp(0.3, c.false_positive_rate, c.recall) > 0.95 for c in drawn.values()):
@@ -210,7 +212,7 @@ def roc(evaluation: Evaluation, look: Look) -> Figure | None:
         for place in places:
             place.plot(curves.false_positive_rate, curves.recall, label=label, **_line(index, look))
     axes.set(xlabel="false positive rate", ylabel="recall", title="ROC, one class against rest")
-    _legend(figure, axes, "area under the curve")
+    legend_below(figure, axes, "area under the curve")
     return figure
 
 
@@ -229,17 +231,17 @@ def precision_recall(evaluation: Evaluation, look: Look) -> Figure | None:
     drawn = _with_curves(evaluation)
     if not drawn:
         return None
-    figure, axes = _unit_axes()
+    figure, axes = unit_axes()
     for index, curves in drawn.items():
         label = f"{NAMES[index].replace('_', ' ')}  {text(curves.average_precision)}"
         # The area under these steps is the average precision.
         axes.step(curves.recall, curves.precision, where="pre", label=label, **_line(index, look))
     axes.set(xlabel="recall", ylabel="precision", title="Precision and recall")
-    _legend(figure, axes, "average precision")
+    legend_below(figure, axes, "average precision")
     return figure
 
 
-def _legend(figure: Figure, axes: Axes, title: str | None = None) -> None:
+def legend_below(figure: Figure, axes: Axes, title: str | None = None) -> None:
     """Below the axes, where it hides nothing."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
@@ -259,9 +261,9 @@ def _with_curves(evaluation: Evaluation) -> dict[int, Curves]:
     return {i: c for i, name in enumerate(NAMES) if len((c := evaluation.curves[name]).recall)}
 
 
-def _unit_axes() -> tuple[Figure, Axes]:
+def unit_axes() -> tuple[Figure, Axes]:
     """Axes from 0 to 1."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.grid(visible=True)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
@@ -278,7 +280,7 @@ def reliability(evaluation: Evaluation, look: Look) -> Figure | None:
     filled = np.nonzero(bins.counts)[0]
     if not len(filled):
         return None
-    figure, axes = _figure()
+    figure, axes = new_figure()
     edges = np.linspace(0, 1, len(bins.counts) + 1)
     width = edges[1]
     axes.grid(visible=True)
@@ -296,7 +298,7 @@ def reliability(evaluation: Evaluation, look: Look) -> Figure | None:
     axes.errorbar(
         bins.confidence[filled],
         shares,
-        yerr=_spans(shares, np.array(ends)),
+        yerr=spans(shares, np.array(ends)),
         color=look.accent,
         marker="o",
         capsize=3,
@@ -309,7 +311,7 @@ def reliability(evaluation: Evaluation, look: Look) -> Figure | None:
     axes.set_ylim(0, 1.03)
     title = f"Calibration, expected error {text(bins.ece)}"
     axes.set(xlabel="confidence", ylabel="accuracy", title=title)
-    _legend(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -330,14 +332,14 @@ def _by_slice(parts: tuple[Slice, ...], title: str, look: Look) -> Figure | None
     parts = tuple(part for part in parts if part.report.count)
     if not parts:
         return None
-    figure, axes = _figure(height=1.35 + 0.52 * len(parts))
+    figure, axes = new_figure(height=1.35 + 0.52 * len(parts))
     shares = np.array([part.report.accuracy for part in parts])
     ends = np.array([part.report.accuracy_interval for part in parts])
     rows = np.arange(len(parts))
     axes.errorbar(
         shares,
         rows,
-        xerr=_spans(shares, ends),
+        xerr=spans(shares, ends),
         fmt="o",
         color=look.accent,
         capsize=4,
@@ -347,7 +349,7 @@ def _by_slice(parts: tuple[Slice, ...], title: str, look: Look) -> Figure | None
     for row, (share, part) in enumerate(zip(shares, parts, strict=True)):
         label = f"{text(float(share))}  of {part.report.count}"
         axes.annotate(label, (share, row), (0, 9), textcoords="offset points", ha="center")
-    axes.set_yticks(rows, [_shortened(part.name) for part in parts])
+    axes.set_yticks(rows, [shortened(part.name) for part in parts])
     axes.set_ylim(len(parts) - 0.5, -0.75)
     low = max(0.0, float(ends.min()) - 0.02)
     # Room on the right for the label of a share of 1.
@@ -358,12 +360,13 @@ def _by_slice(parts: tuple[Slice, ...], title: str, look: Look) -> Figure | None
     return figure
 
 
-def _spans(shares: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:
+def spans(shares: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:
     """From shares `(N,)` to the ends `(N, 2)` of their intervals, `(2, N)`, none negative."""
     return np.maximum([shares - ends[:, 0], ends[:, 1] - shares], 0)
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """A name that fits beside a plot."""
     return name if len(name) <= 24 else f"{name[:11]}…{name[-12:]}"
 
 

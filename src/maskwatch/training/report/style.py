@@ -36,6 +36,7 @@ thead th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 tbody tr { border-top: 1px solid var(--line); }
 tbody th { font-weight: 500; }
 th:first-child { position: sticky; left: 0; background: var(--card); }
+.sheet img { display: block; width: 100%; min-width: 760px; height: auto; }
 .plots { display: grid; gap: .75rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); }
 .plots figure, .faces figure { margin: 0; background: var(--card); border: 1px solid var(--line);

@@ -1,0 +1,208 @@
+"""Train the embedded one-pass detector and write it with its card.
+
+python scripts/train_detector.py --data DATA --weights CLASSIFIER.keras --out RUN
+
+DATA holds `detection/{ilc,kaggle,wider,negatives}` (photos with VOC boxes; the last without faces),
+`classification/masktypes` (portraits with masks) and `unlabelled/rmfd` (photos that YuNet and the
+embedded classifier label where they are sure: `maskwatch models get yunet-n`). The backbone starts
+from the classifier that `scripts/train_classifier.py` trained. RUN receives the packed photos,
+`model.keras`, `onepass.onnx` and its card `onepass.json`; the last two go into
+`src/maskwatch/models/`. A run that was cut off goes on from its last checkpoint, a finished one is
+only exported and measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from maskwatch.boxes import areas
+from maskwatch.classifier import load_classifier
+from maskwatch.datasets.records import pictures_in
+from maskwatch.datasets.voc import read_voc
+from maskwatch.detectors import load_detector
+from maskwatch.images import read_image
+from maskwatch.preprocess import DETECTOR_LONG_SIDE_PX, DETECTOR_MULTIPLE_PX, shrunk_and_padded
+from maskwatch.training.detection import evaluate_detectors
+from maskwatch.training.onepass.export import export_onepass, quantize_onepass
+from maskwatch.training.onepass.fit import fit
+from maskwatch.training.onepass.pack import NO_STATE, Pack, Scene, scene
+from maskwatch.training.onepass.recipe import OnePassRecipe
+from maskwatch.training.onepass.teachers import Teacher, TwoStageTeacher, sure_states
+from maskwatch.types import CLASSES, Image, MaskState
+from maskwatch.weights.disk import sha256
+
+DOUBTFUL_FACE = 0.25
+"""Score from which a face that the teacher finds is at least ignored."""
+
+MIN_STATE_PX = 20.0
+"""Square root of the area of faces of WIDER FACE that get a state from the classifier."""
+
+MASKTYPES = 500
+CALIBRATION_PHOTOS = 100
+NAMES = {state.value: index for index, state in enumerate(CLASSES)}
+
+TEST_SETS = {"ilc/val": "detection/ilc", "kaggle/val": "detection/kaggle"}
+SIZES = {"onepass": "640 px", "onepass-fast": "320 px"}
+
+DATA_SOURCES = [
+    "jolignier/face-mask-dataset-ilc-2021, photos with boxes and states, train split",
+    "andrewmvd face-mask-detection (Kaggle), photos with boxes and states, train split",
+    "WIDER FACE, 200 photos with boxes; faces that the classifier is sure are bare have that state",
+    "Real-World Masked Face Dataset, photos without labels; YuNet and the classifier gave them",
+    "smitdesai1010/COMP6721---Face-Mask-Classification, portraits with masks, boxes by YuNet",
+    "Every second photo of animals of datitran/raccoon_dataset and imagenet-sample-images",
+]
+LIMITS = [
+    "Sources box faces differently: boxes are a compromise, good at an IoU of 0.5, not of 0.75.",
+    "The border between a mask at the chin and no mask is the noisiest: labels differ on it.",
+    "Faces under 16 px, at a longer side of 640 px of the picture, are found unreliably.",
+    "Hands, scarves, microphones and beards before the mouth can be taken for masks.",
+    "Faces turned by more than 30 degrees, or seen from behind, are often missed.",
+]
+
+
+def main() -> None:
+    """Train, export, measure the exported file, write the card."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=OnePassRecipe().steps)
+    args = parser.parse_args()
+    recipe = OnePassRecipe(steps=args.steps)
+    pack = packed(args.data, args.out / "pack.npz", recipe.seed)
+    model = trained(pack, args.weights, args.out, recipe)
+
+    half, file = args.out / "onepass-32.onnx", args.out / "onepass.onnx"
+    photos = calibration_photos(args.data)
+    check = [
+        shrunk_and_padded(p, DETECTOR_LONG_SIDE_PX, DETECTOR_MULTIPLE_PX)[0] for p in photos[:4]
+    ]
+    print(f"from Keras to ONNX {export_onepass(model, half, check):.5f}", flush=True)
+    quantize_onepass(half, file, photos, DETECTOR_LONG_SIDE_PX)
+    scores = measured([str(half), str(file)], args.data)
+    write_card(args.out / "onepass.json", file, recipe, pack, scores[str(file)])
+
+
+def packed(data: Path, path: Path, seed: int) -> Pack:
+    """The photos to train on; packs them if that has not been done."""
+    if not path.exists():
+        scenes = list(training_scenes(data, seed))
+        counts = Counter(each.source for each in scenes)
+        Pack(tuple(scenes), {"photos": dict(counts)}).save(path)
+    pack = Pack.load(path)
+    print(f"{path}: {path.stat().st_size / 1e6:.0f} MB, {pack.facts}", flush=True)
+    return pack
+
+
+def training_scenes(data: Path, seed: int) -> Iterator[Scene]:
+    """All photos with what is known of their faces."""
+    detection = data / "detection"
+    classifier = load_classifier()
+    for source in ("ilc", "kaggle", "wider"):
+        for photo in read_voc(detection / source, "train"):
+            image = read_image(photo.path)
+            states = np.array([NAMES.get(name, NO_STATE) for name in photo.names], np.int64)
+            if source == "wider":
+                large = np.sqrt(areas(photo.boxes)) >= MIN_STATE_PX
+                states[large] = sure_states(image, photo.boxes[large], classifier)
+                states[states != NAMES[MaskState.WITHOUT_MASK]] = NO_STATE
+            yield scene(image, photo.boxes, states, source)
+    nothing = np.zeros((0, 4), np.float32)
+    # The others are left to measure false alarms on.
+    for path in pictures_in(detection / "negatives")[1::2]:
+        yield scene(read_image(path), nothing, [], "negatives")
+    finder = load_detector("yunet-n", DOUBTFUL_FACE)
+    teacher = TwoStageTeacher(finder, classifier)
+    yield from taught(pictures_in(data / "unlabelled" / "rmfd"), teacher, "rmfd")
+    portraits = pictures_in(data / "classification" / "masktypes")
+    chosen = np.random.default_rng(seed).permutation(len(portraits))[:MASKTYPES]
+    masked = TwoStageTeacher(finder, classifier, MaskState.WITH_MASK)
+    yield from taught([portraits[i] for i in chosen], masked, "masktypes")
+
+
+def taught(paths: Sequence[Path], teacher: Teacher, source: str) -> Iterator[Scene]:
+    """Photos in which the teacher is sure of at least one face."""
+    for path in paths:
+        image = read_image(path)
+        boxes, states = teacher(image)
+        if (states >= 0).any():
+            yield scene(image, boxes, states, source)
+
+
+def trained(pack: Pack, weights: Path, out: Path, recipe: OnePassRecipe) -> keras.Model:
+    """The trained network; trains it if that has not been done."""
+    finished = out / "model.keras"
+    if finished.exists():
+        return keras.models.load_model(finished)
+    model = fit(pack, weights, recipe, out, log=lambda line: print(line, flush=True))
+    model.save(finished)
+    return model
+
+
+def calibration_photos(data: Path) -> list[Image]:
+    """Photos of the first set, evenly chosen."""
+    photos = list(read_voc(data / "detection" / "ilc", "train"))
+    step = max(1, len(photos) // CALIBRATION_PHOTOS)
+    return [read_image(photo.path) for photo in photos[::step][:CALIBRATION_PHOTOS]]
+
+
+def measured(files: Sequence[str], data: Path) -> dict[str, dict[str, Any]]:
+    """The figures of `maskwatch evaluate` that a card holds, by file and test set."""
+    scores: dict[str, dict[str, Any]] = {file: {} for file in files}
+    for name, folder in TEST_SETS.items():
+        done = evaluate_detectors(files, data / folder, split="val")
+        print(f"{name}\n{done.table()}\n", flush=True)
+        for report in done.reports:
+            scores[report.name][name] = report.json()
+    done = evaluate_detectors(files, data / "detection" / "negatives", split="all")
+    print(f"negatives\n{done.table()}\n", flush=True)
+    for report in done.reports:
+        scores[report.name]["negatives"] = report.json()
+    return scores
+
+
+def write_card(
+    path: Path, file: Path, recipe: OnePassRecipe, pack: Pack, scores: dict[str, Any]
+) -> None:
+    """Write what a user of the file should know."""
+    choices = ", ".join(f"{k}={v}" for k, v in dataclasses.asdict(recipe).items() if k != "seed")
+    card = {
+        "name": file.stem,
+        "kind": "detector",
+        "file": file.name,
+        "sha256": sha256(file),
+        "bytes": file.stat().st_size,
+        "classes": [state.value for state in CLASSES],
+        "input": {
+            "shape": ["N", "H", "W", 3],
+            "dtype": "uint8",
+            "layout": "NHWC, BGR, 0 to 255; scaling is inside",
+            "size": f"longer side {DETECTOR_LONG_SIDE_PX} px (fast: 320), filled up with grey to "
+            f"multiples of {DETECTOR_MULTIPLE_PX}",
+        },
+        "data": [*DATA_SOURCES, f"photos: {pack.facts['photos']}"],
+        "recipe": f"MobileNetV2 1.0 from the embedded classifier, feature pyramid, anchor-free "
+        f"head, task-aligned assignment: {choices}. Weights and activations of 8 bits, calibrated "
+        f"on {CALIBRATION_PHOTOS} photos of the first set.",
+        "seed": recipe.seed,
+        "scores": scores,
+        "limits": LIMITS,
+        "licence": "Apache-2.0",
+        "reproduce": "python scripts/train_detector.py --data DATA --weights RUN/model.keras "
+        "--out DETECTOR_RUN, with RUN of scripts/train_classifier.py",
+    }
+    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
