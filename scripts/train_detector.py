@@ -24,20 +24,25 @@ from typing import Any
 import keras
 import numpy as np
 
-from maskwatch.boxes import areas
+from maskwatch.boxes import areas, iou
 from maskwatch.classifier import load_classifier
 from maskwatch.datasets.records import pictures_in
 from maskwatch.datasets.voc import read_voc
 from maskwatch.detectors import load_detector
 from maskwatch.images import read_image
+from maskwatch.metrics.detection import DetectionReport
 from maskwatch.preprocess import DETECTOR_LONG_SIDE_PX, DETECTOR_MULTIPLE_PX, shrunk_and_padded
 from maskwatch.training.detection import evaluate_detectors
 from maskwatch.training.onepass.export import export_onepass, quantize_onepass
 from maskwatch.training.onepass.fit import fit
 from maskwatch.training.onepass.pack import NO_STATE, Pack, Scene, scene
 from maskwatch.training.onepass.recipe import OnePassRecipe
-from maskwatch.training.onepass.teachers import Teacher, TwoStageTeacher, sure_states
-from maskwatch.types import CLASSES, Image, MaskState
+from maskwatch.training.onepass.teachers import (
+    Teacher,
+    TwoStageTeacher,
+    sure_states,
+)
+from maskwatch.types import CLASSES, Floats, Image, MaskState
 from maskwatch.weights.disk import sha256
 
 DOUBTFUL_FACE = 0.25
@@ -46,8 +51,13 @@ DOUBTFUL_FACE = 0.25
 MIN_STATE_PX = 20.0
 """Square root of the area of faces of WIDER FACE that get a state from the classifier."""
 
+SAME_FACE = 0.3
+"""Intersection over union from which a found face is a known one."""
+
 MASKTYPES = 500
 CALIBRATION_PHOTOS = 100
+NOTHING: tuple[Floats, list[int]] = np.zeros((0, 4), np.float32), []
+CORRECTIONS = Path(__file__).with_name("corrections.json")
 NAMES = {state.value: index for index, state in enumerate(CLASSES)}
 
 TEST_SETS = {"ilc/val": "detection/ilc", "kaggle/val": "detection/kaggle"}
@@ -117,17 +127,32 @@ def training_scenes(data: Path, seed: int) -> Iterator[Scene]:
                 states[large] = sure_states(image, photo.boxes[large], classifier)
                 states[states != NAMES[MaskState.WITHOUT_MASK]] = NO_STATE
             yield scene(image, photo.boxes, states, source)
-    nothing = np.zeros((0, 4), np.float32)
+    people = corrections("negatives")
     # The others are left to measure false alarms on.
     for path in pictures_in(detection / "negatives")[1::2]:
-        yield scene(read_image(path), nothing, [], "negatives")
-    finder = load_detector("yunet-n", DOUBTFUL_FACE)
-    teacher = TwoStageTeacher(finder, classifier)
+        boxes, states = people.get(path.stem, NOTHING)
+        yield scene(read_image(path), boxes, states, "negatives")
+    doubtful = load_detector("yunet-n", DOUBTFUL_FACE)
+    teacher = TwoStageTeacher(doubtful, classifier)
     yield from taught(pictures_in(data / "unlabelled" / "rmfd"), teacher, "rmfd")
     portraits = pictures_in(data / "classification" / "masktypes")
     chosen = np.random.default_rng(seed).permutation(len(portraits))[:MASKTYPES]
-    masked = TwoStageTeacher(finder, classifier, MaskState.WITH_MASK)
+    masked = TwoStageTeacher(doubtful, classifier, MaskState.WITH_MASK)
     yield from taught([portraits[i] for i in chosen], masked, "masktypes")
+
+
+def corrections(name: str) -> dict[str, tuple[Floats, list[int]]]:
+    """Faces that the labels of a set lack, by photo, from `corrections.json` beside this file.
+
+    Each was looked at. In `negatives` they are the people beside the animals.
+    """
+    faces: dict[str, tuple[Floats, list[int]]] = {}
+    for each in json.loads(CORRECTIONS.read_text()):
+        if each["set"] == name:
+            boxes, states = faces.get(each["photo"], NOTHING)
+            boxes = np.concatenate([boxes, np.array([each["box"]], np.float32)])
+            faces[each["photo"]] = boxes, [*states, NAMES[each["state"]]]
+    return faces
 
 
 def taught(paths: Sequence[Path], teacher: Teacher, source: str) -> Iterator[Scene]:
@@ -165,10 +190,30 @@ def measured(files: Sequence[str], data: Path) -> dict[str, dict[str, Any]]:
         for report in done.reports:
             scores[report.name][name] = report.json()
     done = evaluate_detectors(files, data / "detection" / "negatives", split="all")
-    print(f"negatives\n{done.table()}\n", flush=True)
+    people = corrections("negatives")
     for report in done.reports:
-        scores[report.name]["negatives"] = report.json()
+        alarms = Counter(false_alarms(report, people))
+        held_out = [path.stem for path in report.paths[0::2]]
+        scores[report.name]["negatives"] = {
+            "photos": report.photos,
+            "false_alarms": alarms.total(),
+            "held_out_photos": len(held_out),
+            "held_out_false_alarms": sum(alarms[stem] for stem in held_out),
+        }
+        print(report.name, scores[report.name]["negatives"], dict(alarms), flush=True)
     return scores
+
+
+def false_alarms(
+    report: DetectionReport, people: dict[str, tuple[Floats, list[int]]]
+) -> Iterator[str]:
+    """The photo of each face found as shipped that is none of these people."""
+    for index in report.false_alarms:
+        stem = report.paths[report.shipped.photo[index]].stem
+        own = report.shipped.boxes[index : index + 1].astype(np.float32)
+        known, _ = people.get(stem, NOTHING)
+        if not (iou(own, known) >= SAME_FACE).any():
+            yield stem
 
 
 def write_card(

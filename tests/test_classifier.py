@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from maskwatch.classifier import (
+    FUSED_FROM_PX,
     MIN_CONFIDENCE,
     MIN_FACE_PX,
     MIN_SHARPNESS,
@@ -27,6 +28,7 @@ from maskwatch.errors import (
     ModelNotFoundError,
     ModelOutputError,
     UnknownNameError,
+    UsageError,
 )
 from maskwatch.preprocess import face_crops
 from maskwatch.types import CLASSES, Faces, Floats, Image, MaskState
@@ -330,3 +332,44 @@ def test_embedded_in_batches(embedded: OnnxClassifier, portrait: Portrait) -> No
     crops = face_crops(portrait.image, boxes, size)
     alone = np.concatenate([embedded(crops[i : i + 1]) for i in range(len(crops))])
     assert embedded(crops) == pytest.approx(alone, abs=1e-4)
+
+
+def told_faces(*sides: float) -> Faces:
+    """Faces of which the detector says `with_mask`, all in one corner."""
+    boxes = np.array([[0, 0, side, side] for side in sides], np.float32)
+    probs = np.tile(np.array([0.8, 0.1, 0.1], np.float32), (len(sides), 1))
+    return Faces(boxes, np.ones(len(sides), np.float32), state_probs=probs)
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_states_told_twice(share: float) -> None:
+    """Detector and classifier are mixed on large faces; the classifier alone judges all."""
+    faces = told_faces(FUSED_FROM_PX - 8, FUSED_FROM_PX + 8)
+    image = np.random.default_rng(0).integers(0, 256, (90, 90, 3)).astype(np.uint8)
+    fake = FakeClassifier()
+    alone = fake(face_crops(image, faces.boxes, fake.size_px))
+    ((judged, _),) = classify(fake, [image], [faces], share=share)
+    assert judged.state_probs is not None
+    assert faces.state_probs is not None
+    small = faces.state_probs[0] if share < 1 else alone[0]
+    large = share * alone[1] + (1 - share) * faces.state_probs[1]
+    np.testing.assert_allclose(judged.state_probs, [small, large], atol=1e-6)
+
+
+def test_states_by_the_detector_alone() -> None:
+    """Without a classifier the detector's states stand, and `unknown` is decided as ever."""
+    image = np.random.default_rng(0).integers(0, 256, (90, 90, 3)).astype(np.uint8)
+    ((judged, states), (empty, none)) = classify(
+        None, [image, image], [told_faces(40, MIN_FACE_PX - 2), Faces.empty()]
+    )
+    np.testing.assert_allclose(judged.state_probs, [[0.8, 0.1, 0.1]] * 2)
+    assert states == (MaskState.WITH_MASK, MaskState.UNKNOWN)
+    assert len(empty) == 0
+    assert none == ()
+
+
+def test_nobody_tells_states() -> None:
+    """Without a classifier and without states of the detector nothing can be said."""
+    faces = Faces(np.array([[0, 0, 40, 40]], np.float32), np.ones(1, np.float32))
+    with pytest.raises(UsageError, match="tells no mask states"):
+        classify(None, [np.zeros((50, 50, 3), np.uint8)], [faces])

@@ -36,7 +36,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "keras": ("training/", "export.py"),
     "tensorflow": ("training/", "export.py"),
     "tf2onnx": ("export.py",),
-    "onnx": ("export.py", "quantize.py", "training/onepass/export.py"),
+    "onnx": ("export.py", "quantize.py", "training/onepass/export.py", "weights/mtcnn_network.py"),
     "onnxruntime": ("runtime.py", "quantize.py"),
     "matplotlib": ("training/",),
     "av": ("sources/", "sinks/"),
@@ -183,6 +183,8 @@ def test_import_is_light(code: str) -> None:
         ["train", "--list"],
         ["export", "--help"],
         ["compare", "--help"],
+        ["mtcnn", "--help"],
+        ["mtcnn", "train", "--help"],
     ],
     ids=" ".join,
 )

@@ -6,7 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from maskwatch.preprocess import CROP_SCALE, as_box, crop_square, face_crops
+from maskwatch.preprocess import (
+    CROP_SCALE,
+    PADDING,
+    as_box,
+    crop_square,
+    face_crops,
+    shrunk_and_padded,
+)
 from maskwatch.types import Floats, Image
 
 HEIGHT, WIDTH = 37, 53
@@ -154,3 +161,28 @@ def test_as_box_at_another_scale() -> None:
     """The scale given to both is the same."""
     image = picture()[:, :HEIGHT]
     assert (face_crops(image, as_box(image, 1.7), HEIGHT, 1.7)[0] == image).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((480, 640), (480, 640)),
+        ((533, 800), (448, 640)),
+        ((100, 50), (640, 320)),
+        ((1, 1000), (32, 640)),
+        ((7, 7), (640, 640)),
+    ],
+    ids=["as it is", "shrunk", "grown", "thin", "tiny"],
+)
+def test_whole_pictures(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    """A picture is scaled to the longer side and filled up with grey to multiples, at the end."""
+    picture = np.full((*size, 3), 200, np.uint8)
+    seen, scale = shrunk_and_padded(picture, 640, 32)
+    assert seen.shape == (*expected, 3)
+    height, width = (
+        round(float(side * each)) for side, each in zip(size, scale[::-1], strict=True)
+    )
+    assert max(height, width) == 640
+    assert (seen[:height, :width] == 200).all()
+    assert (seen[height:] == PADDING).all()
+    assert (seen[:, width:] == PADDING).all()

@@ -22,11 +22,16 @@ def test_entry_is_complete(name: str) -> None:
 
 @pytest.mark.parametrize("name", weights.MODELS)
 def test_files_can_be_fetched_and_verified(name: str) -> None:
-    """Every file has an https address that ends in its name, full hashes and sizes."""
-    for file in weights.MODELS[name].files:
+    """Every file has full hashes and sizes, and an https address that ends in its name.
+
+    Where it is made here, that is the address of the package and its version.
+    """
+    model = weights.MODELS[name]
+    end = f"/{model.extra}/1.0.0/" if model.extra else None
+    for file in model.files:
         address = urlsplit(file.url)
         assert address.scheme == "https"
-        assert address.path.endswith(f"/{file.name}")
+        assert address.path.endswith(end or f"/{file.name}")
         for content in file.accepted:
             assert re.fullmatch("[0-9a-f]{64}", content.sha256)
             assert content.bytes > 0

@@ -41,7 +41,7 @@ FUSED_FROM_PX = 48.0
 """Square root of the area of faces from which on a classifier is asked beside the detector."""
 
 FUSED_SHARE = 0.5
-"""Weight of its answer."""
+"""Weight of the embedded classifier's answer where the detector has told the states itself."""
 
 _SHARPNESS_PX = 64
 
@@ -115,18 +115,26 @@ def load_classifier(name: str = "default", *, threads: int | None = None) -> Onn
     raise UnknownNameError("classifier", name, ["default", *known, "FILE.onnx"])
 
 
+def share_of(name: str) -> float:
+    """Weight of a classifier's answer, by its name: one that a user names judges alone."""
+    return FUSED_SHARE if name == "default" else 1.0
+
+
 def classify(
-    classifier: Classifier | None, images: Sequence[Image], found: Sequence[Faces]
+    classifier: Classifier | None,
+    images: Sequence[Image],
+    found: Sequence[Faces],
+    *,
+    share: float = 1.0,
 ) -> list[tuple[Faces, tuple[MaskState, ...]]]:
     """Judge all faces of several pictures in one call of the network.
-
-    Where the detector has told the states itself, a classifier is asked about faces of
-    `FUSED_FROM_PX` and more, and both answers are mixed: `FUSED_SHARE` of the classifier's.
 
     Args:
         classifier: The judge; None leaves the states to the detector.
         images: B pictures, BGR.
         found: The faces of each.
+        share: Weight of the classifier's answer where the detector has told the states itself.
+            With less than 1 it is asked only about faces of `FUSED_FROM_PX` and more.
 
     Returns:
         For each picture its faces with state probabilities, and a decision a face.
@@ -140,7 +148,7 @@ def classify(
     ]
     joined = np.concatenate([np.zeros((0, size_px, size_px, 3), np.uint8), *crops])
     told = np.concatenate([np.zeros((0, len(CLASSES)), np.float32), *(_told(f) for f in found)])
-    probs, sharp = _fused(classifier, joined, told, found), sharpness(joined)
+    probs, sharp = _fused(classifier, joined, told, found, share), sharpness(joined)
     judged, start = [], 0
     for faces in found:
         end = start + len(faces)
@@ -158,7 +166,11 @@ def _told(faces: Faces) -> Floats:
 
 
 def _fused(
-    classifier: Classifier | None, crops: Image, told: Floats, found: Sequence[Faces]
+    classifier: Classifier | None,
+    crops: Image,
+    told: Floats,
+    found: Sequence[Faces],
+    share: float,
 ) -> Floats:
     """The probabilities of all faces, `(N, 3)`, see `classify`."""
     untold = np.isnan(told[:, 0])
@@ -167,12 +179,11 @@ def _fused(
             raise UsageError("this detector tells no mask states. Choose a classifier: default.")
         return told
     sizes = np.concatenate([np.zeros(0, np.float32), *(np.sqrt(areas(f.boxes)) for f in found)])
-    asked = np.nonzero(untold | (sizes >= FUSED_FROM_PX))[0]
-    everything = len(asked) == len(crops)
-    judged = classifier(crops if everything else crops[asked])
-    share = np.where(untold[asked], 1.0, FUSED_SHARE).astype(np.float32)[:, None]
+    asked = np.nonzero(untold | (share >= 1) | (sizes >= FUSED_FROM_PX))[0]
+    judged = classifier(crops if len(asked) == len(crops) else crops[asked])
+    weights = np.where(untold[asked], 1.0, share).astype(np.float32)[:, None]
     fused = np.nan_to_num(told)
-    fused[asked] = share * judged + (1 - share) * fused[asked]
+    fused[asked] = weights * judged + (1 - weights) * fused[asked]
     return fused
 
 

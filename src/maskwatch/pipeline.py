@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from maskwatch.classifier import Classifier, classify, load_classifier
+from maskwatch.classifier import Classifier, classify, load_classifier, share_of
 from maskwatch.detectors import Detector, load_detector
 from maskwatch.distance import parse_distance
 from maskwatch.errors import UsageError
@@ -26,12 +26,20 @@ class Pipeline:
         detector: Finds the faces.
         classifier: Judges them; None leaves that to the detector.
         stages: Applied in order to the result of every frame.
+        share: Weight of the classifier's answer where the detector tells states itself, see
+            `maskwatch.classifier.classify`.
     """
 
     def __init__(
-        self, detector: Detector, classifier: Classifier | None, stages: Sequence[Stage] = ()
+        self,
+        detector: Detector,
+        classifier: Classifier | None,
+        stages: Sequence[Stage] = (),
+        *,
+        share: float = 1.0,
     ) -> None:
         """Put the parts together."""
+        self.share = share
         self.detector = detector
         self.classifier = classifier
         self.stages = tuple(stages)
@@ -53,7 +61,8 @@ class Pipeline:
         stages = [parse_distance(settings.distance)] if settings.distance else []
         workers = min(settings.batch, os.cpu_count() or 1)
         detector = load_detector(settings.detector, settings.min_score, workers=workers)
-        return cls(detector, _classifier(settings.classifier, detector), stages)
+        classifier = _classifier(settings.classifier, detector)
+        return cls(detector, classifier, stages, share=share_of(settings.classifier))
 
     def __call__(self, picture: Image | Frame) -> FrameResult:
         """Look at one picture: `(H, W, 3)` uint8 BGR, or a frame."""
@@ -66,7 +75,7 @@ class Pipeline:
         Stages see the frames in order.
         """
         images = [frame.image for frame in frames]
-        judged = classify(self.classifier, images, self.detector(images))
+        judged = classify(self.classifier, images, self.detector(images), share=self.share)
         results = []
         for frame, (faces, states) in zip(frames, judged, strict=True):
             result = FrameResult(frame, faces, states)
@@ -82,6 +91,6 @@ def _classifier(name: str, detector: Detector) -> Classifier | None:
     if not detector.tells_states:
         raise UsageError(
             f"detector {detector.name} tells no mask states, so it needs a classifier. Leave out "
-            f"--classifier {NO_CLASSIFIER}, or choose the detector onepass."
+            f"--classifier {NO_CLASSIFIER}."
         )
     return None

@@ -193,6 +193,14 @@ def test_no_advice_where_a_detector_was_named(tmp_path: Path, capsys: Capture) -
     assert done.out.splitlines()[-1].endswith("detector haar")
 
 
+def test_states_need_a_judge(tmp_path: Path, capsys: Capture) -> None:
+    """Without a classifier a detector that tells no states is refused before any work."""
+    path = photo(tmp_path / "a.png")
+    done = call(capsys, "detect", path, "--classifier", "none", "--detector", "haar")
+    assert done.code == 2
+    assert "detector haar tells no mask states" in done.err
+
+
 def test_show_says_where(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """--show without windows says at which address the page is, and ends with the run."""
     monkeypatch.setattr("maskwatch.sinks.show.has_windows", lambda: False)

@@ -149,6 +149,14 @@ def test_info(registry: Path) -> None:
     assert facts["files"][0]["path"] == str(path)
 
 
+def test_info_of_model_made_here() -> None:
+    """Of a model that is made on this computer, info has what has to be installed for that."""
+    facts = json.loads(done("info", "mtcnn-stock", "--json"))
+    assert facts["status"] == "not installed"
+    assert facts["made_with"] == "pip install 'maskwatch[mtcnn]'"
+    assert "made_with" not in done("info", "tiny")
+
+
 def test_info_of_embedded(registry: Path, card: dict[str, Any]) -> None:
     """Info of an embedded model is its card, with its path."""
     facts = json.loads(done("info", "small", "--json"))

@@ -13,6 +13,9 @@ from maskwatch.boxes import iou as exact_iou  # noqa: E402
 from maskwatch.errors import UnknownNameError  # noqa: E402
 from maskwatch.training.onepass.fit import freeze  # noqa: E402
 from maskwatch.training.onepass.loss import (  # noqa: E402
+    LARGEST,
+    RADIUS,
+    SMALLEST,
     Given,
     OnePassLoss,
     face_losses,
@@ -57,64 +60,65 @@ TRUTH = np.array(
 )
 
 
-def slow_give(truth: Floats, rows: Floats, count: int) -> tuple[Any, Any, Any, Any]:
-    """The rule of `give`, place by place: face of each place or -1, state, quality, free."""
+def slow_give(truth: Floats, rows: Floats) -> dict[str, Any]:
+    """The rule of `give`, place by place; `owner` is the face of each place or -1."""
     pictures, anchors = rows.shape[:2]
     owner = np.full((pictures, anchors), -1)
-    quality = np.zeros((pictures, anchors))
-    state = np.zeros((pictures, anchors))
-    free = np.ones((pictures, anchors))
+    quality, states, free = (np.zeros((pictures, anchors)) for _ in range(3))
     for b in range(pictures):
-        wants: dict[int, list[tuple[float, int]]] = {}
-        measures: dict[tuple[int, int], tuple[float, float]] = {}
-        for m, (x0, y0, x1, y1, label, real) in enumerate(truth[b]):
-            if not real:
-                continue
-            candidates = []
-            for a in range(anchors):
-                x, y, stride = rows[b, a, 8:]
+        for a in range(anchors):
+            x, y, stride = rows[b, a, 8:]
+            free[b, a], smallest = 1, np.inf
+            for m, (x0, y0, x1, y1, label, real) in enumerate(truth[b]):
+                if not real:
+                    continue
+                wide, high = x1 - x0, y1 - y0
                 off_x, off_y = abs(x - (x0 + x1) / 2), abs(y - (y0 + y1) / 2)
                 if label == IGNORED:
-                    if off_x < (x1 - x0) / 2 and off_y < (y1 - y0) / 2:
+                    if off_x < wide / 2 and off_y < high / 2:
                         free[b, a] = 0
                     continue
-                if off_x < max((x1 - x0) / 2, stride) and off_y < max((y1 - y0) / 2, stride):
-                    overlap = float(
-                        exact_iou(truth[b, m : m + 1, :4], rows[b, a : a + 1, :4])[0, 0]
-                    )
-                    score = 1 / (1 + np.exp(-rows[b, a, 4]))
-                    measure = score**0.5 * overlap**6
-                    if measure > 0:
-                        candidates.append((measure, a))
-                        measures[m, a] = measure, overlap
-            for _, a in sorted(candidates, reverse=True)[:count]:
-                wants.setdefault(a, []).append((measures[m, a][1], m))
-        for a, faces in wants.items():
-            owner[b, a] = max(faces)[1]
-        for m in set(owner[b][owner[b] >= 0].tolist()):
-            own = [a for a in range(anchors) if owner[b, a] == m]
-            best = max(measures[m, a][0] for a in own)
-            reached = max(measures[m, a][1] for a in own)
-            for a in own:
-                quality[b, a] = measures[m, a][0] / best * reached
-                state[b, a] = truth[b, m, 4]
-    return owner, state, quality, free
+                side = np.sqrt(wide * high) / stride
+                if (side < SMALLEST and stride > 8) or (side >= LARGEST and stride < 32):
+                    continue
+                reach = [
+                    min(RADIUS * stride, max(each / 4, 0.75 * stride)) for each in (wide, high)
+                ]
+                if off_x < reach[0] and off_y < reach[1] and wide * high < smallest:
+                    smallest, owner[b, a] = wide * high, m
+            if owner[b, a] >= 0:
+                face = truth[b, owner[b, a]]
+                states[b, a] = face[4]
+                quality[b, a] = exact_iou(face[None, :4], rows[b, a : a + 1, :4])[0, 0]
+    return {"owner": owner, "quality": quality, "states": states, "free": free}
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("count", [1, 3, 10])
-def test_places_of_faces(seed: int, count: int) -> None:
-    """Which place stands for which face is as the rule says, told place by place."""
+def test_places_of_faces(seed: int) -> None:
+    """Which place learns which face is as the rule says, told place by place."""
     rows = predicted(seed)
-    owner, state, quality, free = slow_give(TRUTH, rows, count)
-    given = give(keras.ops.convert_to_tensor(TRUTH), keras.ops.convert_to_tensor(rows), count)
-    np.testing.assert_allclose(np.asarray(given.quality), quality, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(np.asarray(given.states), state, atol=1e-5)
-    np.testing.assert_array_equal(np.asarray(given.free), free)
+    expected = slow_give(TRUTH, rows)
+    given = give(keras.ops.convert_to_tensor(TRUTH), keras.ops.convert_to_tensor(rows))
+    for name in ("quality", "states", "free"):
+        np.testing.assert_allclose(np.asarray(getattr(given, name)), expected[name], atol=1e-5)
+    owner = expected["owner"]
+    np.testing.assert_array_equal(np.asarray(given.taken), owner >= 0)
     for b in range(2):
         for a in np.nonzero(owner[b] >= 0)[0]:
             np.testing.assert_allclose(np.asarray(given.boxes)[b, a], TRUTH[b, owner[b, a], :4])
-    assert (owner >= 0).sum() >= 4
+
+
+@pytest.mark.parametrize("side", [5, 12, 30, 44, 60])
+def test_every_face_is_learnt(side: int) -> None:
+    """Wherever a face is, and however small, at least one place and at most 18 learn it."""
+    rng = np.random.default_rng(side)
+    for _ in range(50):
+        corner = rng.uniform(0, SIZE - side, 2)
+        truth = np.array([[[*corner, *(corner + side), 1, 1]]], np.float32)
+        given = give(
+            keras.ops.convert_to_tensor(truth), keras.ops.convert_to_tensor(predicted(0, 1))
+        )
+        assert 1 <= np.asarray(given.taken).sum() <= 18
 
 
 def test_overlap() -> None:
@@ -137,7 +141,7 @@ def test_face_losses() -> None:
     """A face's place weighs its quality, another the square of its score, an ignored one none."""
     logits = np.array([[0.3, 2.0, 2.0]], np.float32)
     quality, free = np.array([[0.8, 0, 0]], np.float32), np.array([[1, 1, 0]], np.float32)
-    given = Given(None, None, quality, free)
+    given = Given(None, None, (quality > 0).astype(np.float32), quality, free)
     score = 1 / (1 + np.exp(-logits[0]))
     first = -(0.8 * np.log(score[0]) + 0.2 * np.log(1 - score[0])) * 0.8
     second = -np.log(1 - score[1]) * 0.75 * score[1] ** 2
@@ -152,16 +156,12 @@ def test_loss_falls_with_better_rows() -> None:
     truth = TRUTH[:1, :2]
     poor = float(loss(truth, rows))
     right = rows.copy()
+    given = slow_give(truth, rows)
     right[0, :, 4] = -12
-    for x0, y0, x1, y1, label, _ in truth[0]:
-        distance = np.abs(rows[0, :, 8:10] - [(x0 + x1) / 2, (y0 + y1) / 2]).sum(axis=1)
-        place = int(distance.argmin())
-        right[0, place, :4] = x0, y0, x1, y1
-        right[0, place, 4] = 12
-        right[0, place, 5:8] = -12
-        right[0, place, 5 + int(label)] = 12
-    others = np.setdiff1d(np.arange(rows.shape[1]), np.nonzero(right[0, :, 4] > 0)[0])
-    right[0, others, :4] = [0, 0, 1, 1]
+    for place in np.nonzero(given["owner"][0] >= 0)[0]:
+        face = truth[0, given["owner"][0, place]]
+        right[0, place, :4] = face[:4]
+        right[0, place, 4:8] = [12, *(24 * np.eye(3)[int(face[4])] - 12)]
     assert float(loss(truth, right)) < 0.02 < 1 < poor
 
 
@@ -184,15 +184,15 @@ def test_pictures_without_faces() -> None:
 
 
 def test_places_are_decoded() -> None:
-    """Edges are exp of the map, in strides, from the centre of the place; rows come row by row."""
-    edges = np.random.default_rng(0).normal(size=(1, 2, 3, 4)).astype(np.float32)
+    """Centres are off the place's, sides are exp of the map, in strides; rows come row by row."""
+    box = np.random.default_rng(0).normal(size=(1, 2, 3, 4)).astype(np.float32)
     judged = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
-    rows = np.asarray(Places(16)([edges, judged]))
+    rows = np.asarray(Places(16)([box, judged]))
     assert rows.shape == (1, 6, 11)
     x, y = 2.5 * 16, 1.5 * 16
-    reach = np.exp(edges[0, 1, 2]) * 16
-    expected = [x - reach[0], y - reach[1], x + reach[2], y + reach[3]]
-    np.testing.assert_allclose(rows[0, 5, :4], expected, rtol=1e-5)
+    centre = np.array([x, y]) + box[0, 1, 2, :2] * 16
+    half = np.exp(box[0, 1, 2, 2:]) * 8
+    np.testing.assert_allclose(rows[0, 5, :4], [*(centre - half), *(centre + half)], rtol=1e-4)
     np.testing.assert_array_equal(rows[0, 5, 4:], [*judged[0, 1, 2], x, y, 16])
 
 

@@ -18,7 +18,7 @@ from maskwatch.types import Floats
 
 INCORRECT = 2
 RECIPE = OnePassRecipe(
-    size_px=96, first_size_px=64, first_share=0.5, steps=4, batch=3, last_batch=2, max_faces=5
+    size_px=64, large_size_px=96, large_every=3, steps=4, batch=3, large_batch=2, max_faces=5
 )
 
 
@@ -93,7 +93,7 @@ def test_batches_depend_on_the_step_alone() -> None:
 def test_mosaic() -> None:
     """Of four photos side by side each brings its faces, in its own quarter."""
     recipe = OnePassRecipe(
-        first_size_px=128, first_share=1.0, steps=1, batch=8, mosaic=1.0, rare_weight=1.0
+        size_px=128, large_every=0, steps=1, batch=8, mosaic=1.0, rare_weight=1.0
     )
     images, targets = batches(Pack((ONE,)), recipe)(0)
     assert images.shape == (8, 128, 128, 3)

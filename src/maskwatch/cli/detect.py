@@ -28,10 +28,17 @@ def detect(
         ),
     ],
     detector: Annotated[
-        str, typer.Option(help="haar, ssd, yunet, yunet-n, or auto: the best that is installed.")
+        str,
+        typer.Option(
+            help="haar, mtcnn, ssd, yunet, yunet-n, ultra, aizoo, the .onnx file of a one-pass "
+            "detector, or auto: the best that is installed."
+        ),
     ] = "auto",
     classifier: Annotated[
-        str, typer.Option(help="Name of an embedded classifier or path of an ONNX file.")
+        str,
+        typer.Option(
+            help="default, path of an ONNX file, or none: a one-pass detector tells the states."
+        ),
     ] = "default",
     min_score: Annotated[
         float | None,

@@ -142,7 +142,10 @@ def _model_facts(model: weights.Model) -> dict[str, Any]:
         }
         for file, path in zip(model.files, weights.paths(model), strict=True)
     ]
-    return _model_row(model) | {"origin": model.origin, "loader": model.loader, "files": files}
+    facts = _model_row(model) | {"origin": model.origin, "loader": model.loader}
+    if model.extra:
+        facts["made_with"] = f"pip install 'maskwatch[{model.extra}]'"
+    return facts | {"files": files}
 
 
 def _print_json(value: Any) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TypedDict
 
 from maskwatch import weights
 from maskwatch.detectors.base import Detector
 from maskwatch.detectors.parallel import ParallelDetector
-from maskwatch.errors import ModelNotFoundError, UnknownNameError
+from maskwatch.errors import UnknownNameError
 
 __all__ = ["DETECTORS", "Detector", "load_detector"]
-
 
 class _MinScore(TypedDict, total=False):
     min_score: float
@@ -52,9 +52,9 @@ def _aizoo(min_score: float | None) -> Detector:
 
 
 def _mtcnn(min_score: float | None) -> Detector:
-    raise ModelNotFoundError(
-        "detector 'mtcnn' is not part of this version yet. Use yunet, ssd or haar."
-    )
+    from maskwatch.detectors.mtcnn import MtcnnDetector
+
+    return MtcnnDetector(weights.require("mtcnn-stock"), **_given(min_score))
 
 
 def _auto(min_score: float | None) -> Detector:
@@ -62,6 +62,14 @@ def _auto(min_score: float | None) -> Detector:
         if weights.find(name):
             return _yunet(name, min_score)
     return _haar(min_score)
+
+
+def _from_file(path: str, min_score: float | None) -> Detector:
+    from maskwatch.detectors.onepass import OnePassDetector
+
+    detector = OnePassDetector(Path(path), **_given(min_score))
+    detector.name = path
+    return detector
 
 
 DETECTORS: dict[str, Callable[[float | None], Detector]] = {
@@ -83,7 +91,7 @@ def load_detector(
     """Make a detector.
 
     Args:
-        name: One of `DETECTORS`.
+        name: One of `DETECTORS`, or the path of the `.onnx` file of a one-pass detector.
         min_score: Faces scored lower are not returned; None takes the detector's own default.
         workers: Pictures of one call that are looked at side by side.
 
@@ -92,9 +100,12 @@ def load_detector(
         ModelNotFoundError: Its files are not installed; the message says how to get them.
         ModelFileError: Its files are damaged.
     """
-    if name not in DETECTORS:
+    if name in DETECTORS:
+        make = partial(DETECTORS[name], min_score)
+    elif name.endswith(".onnx"):
+        make = partial(_from_file, name, min_score)
+    else:
         raise UnknownNameError("detector", name, DETECTORS)
-    make = partial(DETECTORS[name], min_score)
     return make() if workers < 2 else ParallelDetector(make, workers)
 
 

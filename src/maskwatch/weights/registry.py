@@ -1,6 +1,7 @@
 """The list of other people's models: where each file comes from and how to know it.
 
-Plain data. No file is part of maskwatch; `maskwatch models get NAME` fetches it from its publisher.
+Plain data. No file is part of maskwatch; `maskwatch models get NAME` fetches it from its publisher
+or makes it from a package that its publisher gives out.
 Addresses are pinned to a tag, a commit or a branch that is no longer worked on where there is one,
 because the files have moved within their repositories before.
 """
@@ -31,8 +32,8 @@ class ModelFile:
 
     Attributes:
         name: Its name in the cache folder.
-        url: The publisher's address.
-        content: What that address serves.
+        url: The publisher's address; of a file made here, that of the package it is made from.
+        content: What that address serves, or what is made.
         also: Other versions of the file that work as well, accepted from the user.
     """
 
@@ -59,6 +60,8 @@ class Model:
         origin: The publisher's page.
         loader: How to load it.
         files: Its files; weights first, then the text of the network.
+        extra: The extra of maskwatch that brings the package which the files are made from, on
+            this computer; empty where they are downloaded.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Model:
     origin: str
     loader: str
     files: tuple[ModelFile, ...]
+    extra: str = ""
 
     @property
     def bytes(self) -> int:
@@ -223,8 +227,44 @@ _AIZOO = Model(
     ),
 )
 
+_MTCNN_PACKAGE = "https://pypi.org/project/mtcnn/1.0.0/"
+
+_MTCNN_STOCK = Model(
+    name="mtcnn-stock",
+    kind="detector",
+    purpose="MTCNN with 5 landmarks, weights of the package mtcnn 1.0",
+    licence="MIT",
+    origin="https://github.com/ipazc/mtcnn",
+    loader="ONNX Runtime; P-, R- and O-Net, float32 BGR from 0 to 255",
+    files=(
+        ModelFile(
+            name="pnet.onnx",
+            url=_MTCNN_PACKAGE,
+            content=Content(
+                "8d487ab1c0ee3ad1a72649ee87b068e9f82cf8492edf7af906dbdb924492a79c", 34_394
+            ),
+        ),
+        ModelFile(
+            name="rnet.onnx",
+            url=_MTCNN_PACKAGE,
+            content=Content(
+                "425a107144bbc1d3cfa684c92c49451aa01f236b305311642bae0cf9a9ee2b4d", 424_415
+            ),
+        ),
+        ModelFile(
+            name="onet.onnx",
+            url=_MTCNN_PACKAGE,
+            content=Content(
+                "9ad14076e35bf6b76b61cc8282b5d95730c67996de6b7f9e6bc8ac048d7593f9", 1_573_590
+            ),
+        ),
+    ),
+    extra="mtcnn",
+)
+
 MODELS: dict[str, Model] = {
-    model.name: model for model in (_YUNET, _YUNET_N, _SSD, _SSD_CAFFE, _ULTRA, _AIZOO)
+    model.name: model
+    for model in (_YUNET, _YUNET_N, _SSD, _SSD_CAFFE, _ULTRA, _AIZOO, _MTCNN_STOCK)
 }
 """Every model that can be fetched, by name."""
 

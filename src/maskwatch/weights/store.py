@@ -1,4 +1,4 @@
-"""Where models lie on this computer: find them, fetch them, take them from the user's files."""
+"""Where models lie on this computer: find them, fetch or make them, take the user's files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from maskwatch.errors import DownloadError, ModelNotFoundError, OutputError
-from maskwatch.weights import registry
+from maskwatch.errors import DownloadError, ModelFileError, ModelNotFoundError, OutputError
+from maskwatch.weights import mtcnn_stock, registry
 from maskwatch.weights.disk import locked, sha256, size, writing
 from maskwatch.weights.download import Progress, fetch
 from maskwatch.weights.registry import Model, ModelFile
@@ -112,8 +112,9 @@ def get(
     Args:
         name: The model.
         progress: Told of every piece that arrives.
-        base_url: Take `base_url/FILE` instead of the publisher's address, for a mirror.
-        force: Download files that are there already, too.
+        base_url: Take `base_url/FILE` instead of the publisher's address, for a mirror; also of a
+            model that is made here otherwise.
+        force: Get files that are there already, too.
         sleep: Waits between attempts.
 
     Returns:
@@ -122,17 +123,40 @@ def get(
     Raises:
         UnknownNameError: There is no model of that name.
         DownloadError: A file cannot be fetched, or is not what it should be.
+        MissingExtraError: The package that the model is made from is not installed.
+        ModelFileError: That package has other weights than it should.
         OutputError: The cache folder cannot be written.
     """
     model = registry.model(name)
     if not force and not _missing(model):
         return paths(model)
+    if model.extra and base_url is None:
+        return _make(model)
     pairs = list(zip(model.files, paths(model), strict=True))
     with locked(folder(name) / ".lock"):
         # Looked at under the lock: another process may have fetched them in the meantime.
         for file, path in pairs if force else _missing(model):
             url = f"{base_url.rstrip('/')}/{file.name}" if base_url else None
             fetch(model, file, path, url=url, progress=progress, sleep=sleep)
+    return paths(model)
+
+
+def _make(model: Model) -> tuple[Path, ...]:
+    """Make the files of a model from those of an installed package."""
+    files = mtcnn_stock.make()
+    for file in model.files:
+        if len(files[file.name]) not in {content.bytes for content in file.accepted}:
+            raise ModelFileError(
+                f"{file.name} was made with {len(files[file.name])} bytes, expected "
+                f"{file.content.bytes}. Another version of onnx may do it: pip install -U onnx"
+            )
+    with locked(folder(model.name) / ".lock"):
+        for name, data in files.items():
+            path = folder(model.name) / name
+            part = path.with_name(path.name + ".tmp")
+            with writing(path):
+                part.write_bytes(data)
+                part.replace(path)
     return paths(model)
 
 

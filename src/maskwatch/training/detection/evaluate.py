@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from maskwatch.metrics.detector_comparison import DetectorComparison
 from maskwatch.metrics.found import Found, Truths
 from maskwatch.metrics.judged import Source
 from maskwatch.training.detection.photos import find_photos, usable_labels
-from maskwatch.training.detection.specs import Contender, load_contenders, parse_specs
+from maskwatch.training.detection.specs import load_contenders, parse_specs
 from maskwatch.types import CLASSES, Faces, Floats, Image, MaskState
 
 MIN_FACE_PX = 24.0
@@ -66,7 +67,50 @@ def evaluate_detectors(
         DatasetError: Not one photo can be read.
         ModelError: A model is missing or damaged, or fails.
     """
-    contenders = load_contenders(parse_specs(specs))
+    return evaluate_contenders(
+        load_contenders(parse_specs(specs)),
+        data,
+        split=split,
+        min_face_px=min_face_px,
+        track=track,
+        form=form,
+        mapping=mapping,
+    )
+
+
+class Contestant(Protocol):
+    """What is measured.
+
+    Attributes:
+        name: Its own.
+        min_score: Its threshold as shipped.
+        tells_states: Whether its faces have states.
+    """
+
+    name: str
+    min_score: float
+    tells_states: bool
+
+    def as_shipped(self, image: Image) -> Faces:
+        """What serving finds."""
+        ...
+
+    def down_to_low_scores(self, image: Image) -> Faces:
+        """What it finds when it returns faces that it hardly believes in, too."""
+        ...
+
+
+def evaluate_contenders(
+    contenders: Sequence[Contestant],
+    data: Path | Sequence[Path],
+    *,
+    split: str | None = None,
+    min_face_px: float = MIN_FACE_PX,
+    track: Track = silently,
+    form: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> DetectorComparison:
+    """`evaluate_detectors` for detectors that are loaded already."""
     folders = [data] if isinstance(data, Path) else list(data)
     sets, unread = find_photos(folders, split, form, mapping)
     work = [(number, record) for number, part in enumerate(sets) for record in part.records]
@@ -112,7 +156,7 @@ def _read(path: Path) -> Image | UnreadableImageError:
 class _Seen:
     """Has every detector look at photos and keeps what they find, not the photos."""
 
-    def __init__(self, contenders: Sequence[Contender]) -> None:
+    def __init__(self, contenders: Sequence[Contestant]) -> None:
         self._contenders = contenders
         self._shipped: list[list[Faces]] = [[] for _ in contenders]
         self._found: list[list[Faces]] = [[] for _ in contenders]
@@ -155,7 +199,7 @@ class _Seen:
         )
 
 
-def _joined(contender: Contender, photos: Sequence[Faces]) -> Found:
+def _joined(contender: Contestant, photos: Sequence[Faces]) -> Found:
     """The faces of all photos.
 
     Raises:

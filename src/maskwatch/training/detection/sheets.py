@@ -98,15 +98,21 @@ def sheets(report: DetectionReport, kind: str, limit: int = MAX_SHEETS) -> list[
     Photos are read again; where one has gone, its cells say so.
     """
     what, cells_of = KINDS[kind]
-    cells = cells_of(report)
+    return drawn(report, cells_of(report), what, limit)
+
+
+def drawn(
+    report: DetectionReport, cells: Sequence[Cell], what: str, limit: int = MAX_SHEETS
+) -> list[Image]:
+    """The first sheets of cells; `what` says in the plural what these are."""
     a_sheet = _COLUMNS * _ROWS
     starts = range(0, min(len(cells), limit * a_sheet), a_sheet)
-    drawn = []
+    pictures = []
     for number, start in enumerate(starts, start=1):
         title = f"{report.name}: {len(cells)} {what}   sheet {number} of {len(starts)}"
         tiles = [_tile(report, cell) for cell in cells[start : start + a_sheet]]
-        drawn.append(_sheet(title, tiles))
-    return drawn
+        pictures.append(_sheet(title, tiles))
+    return pictures
 
 
 def _misses(report: DetectionReport) -> list[Cell]:

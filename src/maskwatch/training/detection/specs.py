@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskwatch.classifier import classify
+from maskwatch.classifier import classify, share_of
 from maskwatch.detectors import DETECTORS, Detector, load_detector
 from maskwatch.detectors.onepass import is_onepass
 from maskwatch.errors import UnknownNameError, UsageError
@@ -102,6 +102,7 @@ class Contender:
         self.min_score = self._shipped.min_score
         self._all = load_detector(spec.detector, min(LOW_SCORE, self.min_score))
         self._classifier = classifier
+        self._share = share_of(spec.classifier or "")
         self.tells_states = classifier is not None or self._shipped.tells_states
 
     def as_shipped(self, image: Image) -> Faces:
@@ -116,7 +117,7 @@ class Contender:
         found = detector([image])
         if self._classifier is None:
             return found[0]
-        return classify(self._classifier, [image], found)[0][0]
+        return classify(self._classifier, [image], found, share=self._share)[0][0]
 
 
 def load_contenders(specs: Sequence[Spec]) -> list[Contender]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def fit(
     *,
     log: Callable[[str], None] = print,
     checkpoint_every: int = 100,
-) -> keras.Model:
+    stop: threading.Event | None = None,
+) -> keras.Model | None:
     """Train a detector.
 
     Args:
@@ -40,9 +42,10 @@ def fit(
         folder: Keeps the checkpoint.
         log: Receives a line of progress now and then.
         checkpoint_every: Steps between checkpoints.
+        stop: When set, the training is saved after the running step and left.
 
     Returns:
-        The trained network, with the running mean of its weights.
+        The trained network, with the running mean of its weights; None if it was stopped before.
     """
     plan = Plan(1, recipe.steps, save_every=checkpoint_every, workers=cores())
     outcome = run(
@@ -51,9 +54,10 @@ def fit(
         None,
         plan,
         Checkpoints(folder),
+        stop=stop,
         observer=StepLog(log, recipe.steps, recipe.batch),
     )
-    return outcome.model
+    return outcome.model if outcome.finished else None
 
 
 def prepared(weights: str | Path, recipe: OnePassRecipe) -> keras.Model:

@@ -4,8 +4,8 @@ MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) gives maps of strides 8, 16 
 mixed downwards and upwards (Liu et al. 2018, "Path Aggregation Network", arXiv:1803.01534) with
 depthwise separable convolutions; a decoupled head (Ge et al. 2021, YOLOX, arXiv:2107.08430), whose
 convolutions all levels share while each has its own normalisation (Lyu et al. 2022, RTMDet,
-arXiv:2212.07784), says at each place: a face, its mask state, and how far its four edges are
-(Tian et al. 2019, FCOS, arXiv:1904.01355).
+arXiv:2212.07784), says at each place: a face, its mask state, where its centre is and how large it
+is, in strides of the level, as in YOLOX.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ _TAPS = ("block_6_expand_relu", "block_13_expand_relu", "block_16_project_BN")
 _FACE_PRIOR = 0.01
 """Chance of a face at a place before anything is learnt (Lin et al. 2017, arXiv:1708.02002)."""
 
-_FARTHEST = 4.0
-"""Edges lie at most exp of this, in strides, from the centre of a place."""
+_LARGEST = 4.0
+"""Sides are at most exp of this, in strides."""
+
+_SIDE_PRIOR = 1.2
+"""Logarithm of the sides before anything is learnt, in strides."""
 
 
 def build_network(
@@ -111,18 +114,19 @@ class _Head:
                 )
                 for name in (f"{branch}_{number}" for number in range(depth))
             ]
-            for branch in ("edges", "judge")
+            for branch in ("box", "judge")
         }
-        self._edges = layers.Conv2D(4, 1, bias_initializer="ones", name="edges")
+        sides = keras.initializers.Constant(np.array([0.0, 0.0, _SIDE_PRIOR, _SIDE_PRIOR]))
+        self._box = layers.Conv2D(4, 1, bias_initializer=sides, name="box")
         face = math.log(_FACE_PRIOR / (1 - _FACE_PRIOR))
         prior = keras.initializers.Constant(np.array([face, *[0.0] * len(CLASSES)]))
         self._judge = layers.Conv2D(1 + len(CLASSES), 1, bias_initializer=prior, name="judge")
 
     def __call__(self, level: Any, number: int) -> Any:
-        edges = self._edges(self._branch("edges", level, number))
+        box = self._box(self._branch("box", level, number))
         judged = self._judge(self._branch("judge", level, number))
         return Places(STRIDES[number], dtype="float32", name=f"places_{STRIDES[number]}")(
-            [edges, judged]
+            [box, judged]
         )
 
     def _branch(self, branch: str, values: Any, number: int) -> Any:
@@ -144,20 +148,17 @@ class Places(keras.layers.Layer):  # type: ignore[misc]
     def call(self, inputs: Any) -> Any:
         """Decode `(B, h, w, 4)` and `(B, h, w, 4)` to `(B, h * w, 11)`, see `BOX`."""
         ops = keras.ops
-        edges, judged = inputs
-        shape = ops.shape(edges)
+        box, judged = inputs
+        shape = ops.shape(box)
         stride = float(self.stride)
         ys = (ops.cast(ops.arange(shape[1]), "float32") + 0.5) * stride
         xs = (ops.cast(ops.arange(shape[2]), "float32") + 0.5) * stride
         # Broadcast by addition: the shape is known only when it runs.
-        flat = ops.zeros_like(edges[..., :1])
+        flat = ops.zeros_like(box[..., :1])
         x, y = flat + xs[None, None, :, None], flat + ys[None, :, None, None]
-        reach = ops.exp(ops.minimum(edges, _FARTHEST)) * stride
-        parts = [
-            *(x - reach[..., 0:1], y - reach[..., 1:2], x + reach[..., 2:3], y + reach[..., 3:4]),
-            *(judged, x, y, flat + stride),
-        ]
-        rows = ops.concatenate(parts, axis=-1)
+        centre = ops.concatenate([x, y], axis=-1) + box[..., :2] * stride
+        half = ops.exp(ops.minimum(box[..., 2:], _LARGEST)) * (stride / 2)
+        rows = ops.concatenate([centre - half, centre + half, judged, x, y, flat + stride], axis=-1)
         return ops.reshape(rows, (shape[0], shape[1] * shape[2], 8 + len(CLASSES)))
 
     def compute_output_shape(self, input_shape: Any) -> Any:

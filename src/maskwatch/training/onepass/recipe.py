@@ -11,13 +11,12 @@ class OnePassRecipe:
     """The choices of a training.
 
     Attributes:
-        size_px: Side of the views that the last part of the training sees.
-        first_size_px: Side of those before: small ones are faster and teach as well until the end
-            (Tan and Le 2021, arXiv:2104.00298).
-        first_share: Share of the steps with `first_size_px`.
+        size_px: Side of the views in most batches.
+        large_size_px: Side of those in the others: large faces and what stands around them.
+        large_every: One batch of so many is of large views; 0 for none.
         steps: Batches trained on.
-        batch: Views in a batch of the first part.
-        last_batch: Views in a batch of the last part.
+        batch: Views in a batch.
+        large_batch: Large views in a batch.
         peak_rate: Learning rate of AdamW after the warm-up; it falls as a cosine to 0.
         warmup_steps: Steps in which the rate rises from 0.
         weight_decay: Of AdamW.
@@ -37,13 +36,13 @@ class OnePassRecipe:
         seed: Of everything random.
     """
 
-    size_px: int = 416
-    first_size_px: int = 256
-    first_share: float = 0.75
+    size_px: int = 256
+    large_size_px: int = 448
+    large_every: int = 3
     steps: int = 9000
     batch: int = 16
-    last_batch: int = 8
-    peak_rate: float = 1.5e-3
+    large_batch: int = 5
+    peak_rate: float = 1e-3
     warmup_steps: int = 200
     weight_decay: float = 0.02
     ema: float = 0.998
@@ -69,14 +68,14 @@ class OnePassRecipe:
     max_faces: int = 32
     seed: int = 7
 
-    def first(self, step: int) -> bool:
-        """Whether a step belongs to the first part."""
-        return step < self.first_share * self.steps
+    def large(self, step: int) -> bool:
+        """Whether the views of a step are large ones."""
+        return bool(self.large_every) and step % self.large_every == self.large_every - 1
 
     def size_at(self, step: int) -> int:
         """Side of the views in a step."""
-        return self.first_size_px if self.first(step) else self.size_px
+        return self.large_size_px if self.large(step) else self.size_px
 
     def batch_at(self, step: int) -> int:
         """Views in the batch of a step."""
-        return self.batch if self.first(step) else self.last_batch
+        return self.large_batch if self.large(step) else self.batch
