@@ -49,7 +49,7 @@ OTHERS = [line for line in COMMANDS if line not in RUNNABLE]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the README's commands name: `demo-out`, `clip.mp4` and `faces`."""
+    """A folder with what the README's commands name: `demo-out`, `clip.mp4`, `faces`, `photos`."""
     folder = tmp_path_factory.mktemp("readme")
     demo = [sys.executable, str(ROOT / "examples/demo.py"), str(folder / "demo-out")]
     subprocess.run(demo, check=True, capture_output=True)
@@ -59,6 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.write(photo, index / 10)
     writer.close()
     _write_faces(folder / "faces")
+    _write_photos(folder / "photos")
     return folder
 
 
@@ -77,6 +78,18 @@ def _write_faces(folder: Path) -> None:
             crop = face_crops(image, person.box, 128)[0]
             (folder / split / state).mkdir(parents=True, exist_ok=True)
             write_image(folder / split / state / f"{number}.png", crop)
+
+
+def _write_photos(folder: Path) -> None:
+    """Photos of bare faces with their boxes, as Pascal VOC writes them."""
+    for name, make in PORTRAITS.items():
+        person = make()
+        write_image(folder / "images" / f"{name}.png", person.image)
+        corners = zip(("xmin", "ymin", "xmax", "ymax"), person.box[0], strict=True)
+        box = "".join(f"<{corner}>{value:.0f}</{corner}>" for corner, value in corners)
+        face = f"<object><name>without_mask</name><bndbox>{box}</bndbox></object>"
+        (folder / "annotations").mkdir(exist_ok=True)
+        (folder / "annotations" / f"{name}.xml").write_text(f"<annotation>{face}</annotation>")
 
 
 def _maskwatch(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
