@@ -130,8 +130,7 @@ def training_scenes(data: Path, seed: int) -> Iterator[Scene]:
     people = corrections("negatives")
     # The others are left to measure false alarms on.
     for path in pictures_in(detection / "negatives")[1::2]:
-        boxes, states = people.get(path.stem, NOTHING)
-        yield scene(read_image(path), boxes, states, "negatives")
+        yield scene(read_image(path), *people.get(path.stem, NOTHING), "negatives")
     doubtful = load_detector("yunet-n", DOUBTFUL_FACE)
     teacher = TwoStageTeacher(doubtful, classifier)
     yield from taught(pictures_in(data / "unlabelled" / "rmfd"), teacher, "rmfd")
@@ -170,6 +169,8 @@ def trained(pack: Pack, weights: Path, out: Path, recipe: OnePassRecipe) -> kera
     if finished.exists():
         return keras.models.load_model(finished)
     model = fit(pack, weights, recipe, out, log=lambda line: print(line, flush=True))
+    if model is None:
+        raise SystemExit("stopped; the same command goes on.")
     model.save(finished)
     return model
 

@@ -362,7 +362,8 @@ def test_states_by_the_detector_alone() -> None:
     ((judged, states), (empty, none)) = classify(
         None, [image, image], [told_faces(40, MIN_FACE_PX - 2), Faces.empty()]
     )
-    np.testing.assert_allclose(judged.state_probs, [[0.8, 0.1, 0.1]] * 2)
+    assert judged.state_probs is not None
+    np.testing.assert_allclose(judged.state_probs, np.tile([0.8, 0.1, 0.1], (2, 1)), rtol=1e-6)
     assert states == (MaskState.WITH_MASK, MaskState.UNKNOWN)
     assert len(empty) == 0
     assert none == ()

@@ -21,6 +21,7 @@ from maskwatch.training.onepass.export import export_onepass, quantize_onepass  
 from maskwatch.training.onepass.network import build_network  # noqa: E402
 from maskwatch.training.onepass.pack import Pack, scene  # noqa: E402
 from maskwatch.training.onepass.recipe import OnePassRecipe  # noqa: E402
+from maskwatch.training.onepass.views import batches  # noqa: E402
 
 RECIPE = OnePassRecipe(
     size_px=64, large_every=0, steps=4, batch=2, warmup_steps=1, channels=8, depth=1
@@ -48,7 +49,7 @@ def pack() -> Pack:
 def test_stopped_and_resumed(tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training that was stopped goes on exactly as if it had not been."""
     monkeypatch.setattr(fit, "build_backbone", narrow)
-    monkeypatch.setattr("maskwatch.training.finetune._LOG_EVERY", 2)
+    monkeypatch.setitem(vars(fit)["StepLog"].step.__globals__, "_LOG_EVERY", 2)
     whole = fit.fit(pack, "none", RECIPE, tmp_path / "whole", log=lambda line: None)
     stop = threading.Event()
     halfway = fit.fit(
@@ -70,7 +71,7 @@ def test_what_is_trained(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     network = fit.prepared("none", replace(RECIPE, frozen_until="block_3_expand"))
     features = network.get_layer("features")
     before = [layer.get_weights() for layer in features.layers]
-    images, targets = fit.batches(pack, RECIPE)(0)
+    images, targets = batches(pack, RECIPE)(0)
     for _ in range(2):  # the rate of the very first step is 0
         network.train_on_batch(images, targets)
     names = [layer.name for layer in features.layers]

@@ -14,6 +14,7 @@ from maskwatch.errors import UnknownNameError
 
 __all__ = ["DETECTORS", "Detector", "load_detector"]
 
+
 class _MinScore(TypedDict, total=False):
     min_score: float
 
