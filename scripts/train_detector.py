@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=OnePassRecipe().steps)
     args = parser.parse_args()
     recipe = OnePassRecipe(steps=args.steps)
-    pack = packed(args.data, args.out / "pack.npz", recipe.seed)
+    pack = packed(args.data, args.out / "pack.npz")
     model = trained(pack, args.weights, args.out, recipe)
 
     half, file = args.out / "onepass-32.onnx", args.out / "onepass.onnx"
@@ -103,10 +103,10 @@ def main() -> None:
     write_card(args.out / "onepass.json", file, recipe, pack, scores[str(file)])
 
 
-def packed(data: Path, path: Path, seed: int) -> Pack:
+def packed(data: Path, path: Path) -> Pack:
     """The photos to train on; packs them if that has not been done."""
     if not path.exists():
-        scenes = list(training_scenes(data, seed))
+        scenes = list(training_scenes(data))
         counts = Counter(each.source for each in scenes)
         Pack(tuple(scenes), {"photos": dict(counts)}).save(path)
     pack = Pack.load(path)
@@ -114,7 +114,7 @@ def packed(data: Path, path: Path, seed: int) -> Pack:
     return pack
 
 
-def training_scenes(data: Path, seed: int) -> Iterator[Scene]:
+def training_scenes(data: Path) -> Iterator[Scene]:
     """All photos with what is known of their faces."""
     detection = data / "detection"
     classifier = load_classifier()
@@ -127,17 +127,17 @@ def training_scenes(data: Path, seed: int) -> Iterator[Scene]:
                 states[large] = sure_states(image, photo.boxes[large], classifier)
                 states[states != NAMES[MaskState.WITHOUT_MASK]] = NO_STATE
             yield scene(image, photo.boxes, states, source)
-    people = corrections("negatives")
-    # The others are left to measure false alarms on.
-    for path in pictures_in(detection / "negatives")[1::2]:
-        yield scene(read_image(path), *people.get(path.stem, NOTHING), "negatives")
     doubtful = load_detector("yunet-n", DOUBTFUL_FACE)
     teacher = TwoStageTeacher(doubtful, classifier)
     yield from taught(pictures_in(data / "unlabelled" / "rmfd"), teacher, "rmfd")
     portraits = pictures_in(data / "classification" / "masktypes")
-    chosen = np.random.default_rng(seed).permutation(len(portraits))[:MASKTYPES]
+    chosen = np.random.default_rng(0).permutation(len(portraits))[:MASKTYPES]
     masked = TwoStageTeacher(doubtful, classifier, MaskState.WITH_MASK)
     yield from taught([portraits[i] for i in chosen], masked, "masktypes")
+    people = corrections("negatives")
+    # The others are left to measure false alarms on.
+    for path in pictures_in(detection / "negatives")[1::2]:
+        yield scene(read_image(path), *people.get(path.stem, NOTHING), "negatives")
 
 
 def corrections(name: str) -> dict[str, tuple[Floats, list[int]]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from maskwatch import __version__
-from maskwatch.cli import compare, data, detect, evaluate, export, models, train
+from maskwatch.cli import compare, data, detect, evaluate, export, models, mtcnn, train
 from maskwatch.cli.console import error
 from maskwatch.errors import MaskwatchError
 
@@ -27,6 +27,7 @@ app.command("compare")(compare.compare)
 app.command("export")(export.export)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
+app.add_typer(mtcnn.app, name="mtcnn")
 
 
 def _print_version(asked: bool) -> None:

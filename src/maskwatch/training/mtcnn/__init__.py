@@ -1,0 +1,1 @@
+"""Training of MTCNN's three networks, and how well they do before and after."""

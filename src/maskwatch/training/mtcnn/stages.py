@@ -1,0 +1,73 @@
+"""The candidates of the first two networks, down to any score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskwatch.boxes import squares
+from maskwatch.detectors.mtcnn.cascade import moved
+from maskwatch.detectors.mtcnn.crops import cut
+from maskwatch.detectors.mtcnn.overlap import suppressed
+from maskwatch.detectors.mtcnn.pyramid import scales, shrunk, windows
+from maskwatch.runtime import OnnxModel
+from maskwatch.types import Floats, Image
+
+PROPOSAL_SCORE, REFINED_SCORE = 0.6, 0.7
+"""What candidates must exceed where `MtcnnDetector` looks for faces."""
+
+# As in the detector.
+_MAX_OVERLAP_OF_WINDOWS, _MAX_OVERLAP, _MOST = 0.5, 0.7, 5000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Squares that a network takes for faces.
+
+    Attributes:
+        boxes: `(N, 4)` in pixels of the picture, also outside of it.
+        scores: `(N,)`, best first.
+    """
+
+    boxes: Floats
+    scores: Floats
+
+
+def proposals(
+    pnet: OnnxModel, image: Image, min_face_px: float, min_score: float = PROPOSAL_SCORE
+) -> Candidates:
+    """What `MtcnnDetector.propose` gives, down to a score.
+
+    Args:
+        pnet: The network.
+        image: BGR picture.
+        min_face_px: Side of the smallest faces that are looked for.
+        min_score: What a candidate must exceed.
+    """
+    picture = image.astype(np.float32)
+    boxes, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
+    height, width = image.shape[:2]
+    for scale in scales(height, width, min_face_px):
+        cells, offsets = pnet(shrunk(picture, scale)[None])
+        found, likely = windows(cells[0], offsets[0], scale, min_score)
+        kept = suppressed(found, likely, _MAX_OVERLAP_OF_WINDOWS)
+        boxes.append(found[kept])
+        scores.append(likely[kept])
+    return _kept(np.concatenate(boxes), np.concatenate(scores))
+
+
+def refined(
+    rnet: OnnxModel, image: Image, candidates: Candidates, min_score: float = REFINED_SCORE
+) -> Candidates:
+    """What `MtcnnDetector.refine` gives, down to a score; arguments as above."""
+    if not len(candidates.boxes):
+        return candidates
+    scores, offsets = rnet(cut(image, candidates.boxes, 24))[:2]
+    likely = np.nonzero(scores > min_score)[0]
+    return _kept(moved(candidates.boxes[likely], offsets[likely]), scores[likely])
+
+
+def _kept(boxes: Floats, scores: Floats) -> Candidates:
+    kept = suppressed(boxes, scores, _MAX_OVERLAP)[:_MOST]
+    return Candidates(squares(boxes[kept], 1), scores[kept])
