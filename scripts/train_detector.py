@@ -25,7 +25,7 @@ import keras
 import numpy as np
 
 from maskwatch.boxes import areas, iou
-from maskwatch.classifier import load_classifier
+from maskwatch.classifier import Classifier, load_classifier
 from maskwatch.datasets.records import pictures_in
 from maskwatch.datasets.voc import read_voc
 from maskwatch.detectors import load_detector
@@ -120,13 +120,9 @@ def training_scenes(data: Path) -> Iterator[Scene]:
     classifier = load_classifier()
     for source in ("ilc", "kaggle", "wider"):
         for photo in read_voc(detection / source, "train"):
-            image = read_image(photo.path)
-            states = np.array([NAMES.get(name, NO_STATE) for name in photo.names], np.int64)
-            if source == "wider":
-                large = np.sqrt(areas(photo.boxes)) >= MIN_STATE_PX
-                states[large] = sure_states(image, photo.boxes[large], classifier)
-                states[states != NAMES[MaskState.WITHOUT_MASK]] = NO_STATE
-            yield scene(image, photo.boxes, states, source)
+            states = [NAMES.get(name, NO_STATE) for name in photo.names]
+            made = scene(read_image(photo.path), photo.boxes, states, source)
+            yield with_bare_faces(made, classifier) if source == "wider" else made
     doubtful = load_detector("yunet-n", DOUBTFUL_FACE)
     teacher = TwoStageTeacher(doubtful, classifier)
     yield from taught(pictures_in(data / "unlabelled" / "rmfd"), teacher, "rmfd")
@@ -138,6 +134,15 @@ def training_scenes(data: Path) -> Iterator[Scene]:
     # The others are left to measure false alarms on.
     for path in pictures_in(detection / "negatives")[1::2]:
         yield scene(read_image(path), *people.get(path.stem, NOTHING), "negatives")
+
+
+def with_bare_faces(made: Scene, classifier: Classifier) -> Scene:
+    """The same photo; faces that the classifier is sure are bare have that state."""
+    large = np.sqrt(areas(made.boxes)) >= MIN_STATE_PX
+    states = made.states.copy()
+    states[large] = sure_states(made.image(), made.boxes[large], classifier)
+    bare = states == NAMES[MaskState.WITHOUT_MASK]
+    return dataclasses.replace(made, states=np.where(bare, states, NO_STATE))
 
 
 def corrections(name: str) -> dict[str, tuple[Floats, list[int]]]:
