@@ -61,7 +61,6 @@ CORRECTIONS = Path(__file__).with_name("corrections.json")
 NAMES = {state.value: index for index, state in enumerate(CLASSES)}
 
 TEST_SETS = {"ilc/val": "detection/ilc", "kaggle/val": "detection/kaggle"}
-SIZES = {"onepass": "640 px", "onepass-fast": "320 px"}
 
 DATA_SOURCES = [
     "jolignier/face-mask-dataset-ilc-2021, photos with boxes and states, train split",

@@ -40,8 +40,9 @@ MIN_CONFIDENCE = 0.55
 FUSED_FROM_PX = 48.0
 """Square root of the area of faces from which on a classifier is asked beside the detector."""
 
-FUSED_SHARE = 0.5
-"""Weight of the embedded classifier's answer where the detector has told the states itself."""
+FUSED_SHARE = 1.0
+"""Weight of the embedded classifier's answer where the detector has told the states itself: it
+judges alone until a mixture is measured to be better."""
 
 _SHARPNESS_PX = 64
 

@@ -20,10 +20,10 @@ from maskwatch.training.heads import (  # noqa: E402
     StateProbs,
     build_network,
     compiled,
-    mean_momentum,
     output_of,
     targets,
 )
+from maskwatch.training.optimizers import mean_momentum  # noqa: E402
 
 CROPS = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), dtype=np.uint8)
 

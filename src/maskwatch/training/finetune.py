@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from maskwatch.training.augment import augment
 from maskwatch.training.checkpoints import Checkpoints
 from maskwatch.training.faces import cores
-from maskwatch.training.heads import mean_momentum
 from maskwatch.training.loop import Batch, Plan, run
 from maskwatch.training.observer import Silent
+from maskwatch.training.optimizers import averaging_adamw
 from maskwatch.training.recipes import RECIPES
 from maskwatch.training.samples import Samples
 from maskwatch.types import CLASSES, MaskState
@@ -179,15 +179,12 @@ def _prepared(model: keras.Model, recipe: FinetuneRecipe) -> keras.Model:
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = recipe.norm_momentum
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(recipe.steps - recipe.warmup_steps, 1),
-        warmup_target=recipe.peak_rate,
+    optimizer = averaging_adamw(
+        recipe.peak_rate,
+        recipe.steps,
         warmup_steps=recipe.warmup_steps,
-    )
-    momentum = mean_momentum(recipe.ema, recipe.steps)
-    optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=momentum
+        weight_decay=recipe.weight_decay,
+        ema=recipe.ema,
     )
     model.compile(optimizer=optimizer, loss="categorical_crossentropy")
     optimizer.build(model.trainable_variables)

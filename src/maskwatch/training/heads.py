@@ -11,6 +11,7 @@ import numpy as np
 
 from maskwatch.errors import UsageError
 from maskwatch.training.backbones import BgrInput, build_backbone, input_form, unfreeze
+from maskwatch.training.optimizers import mean_momentum
 from maskwatch.training.recipes import Recipe
 from maskwatch.types import CLASSES
 
@@ -132,11 +133,6 @@ def _head(recipe: Recipe, width: int, output: str, classes: int) -> keras.Model:
     return keras.Model(
         rows, keras.layers.Dense(outputs, dtype="float32", name="logits")(values), name="head"
     )
-
-
-def mean_momentum(wanted: float, steps: int) -> float:
-    """Momentum of a running mean of weights, low enough that a short training leaves its start."""
-    return max(min(wanted, 1 - 3 / steps), 0.0)
 
 
 def compiled(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:

@@ -79,21 +79,29 @@ def load_run(folder: Path) -> Run:
     return Run(folder, facts)
 
 
-def read_facts(folder: Path) -> dict[str, Any] | None:
-    """What `run.json` says; None where there is none.
+def read_facts(
+    folder: Path, *, name: str = FACTS, key: str = "recipe", maker: str = "maskwatch train"
+) -> dict[str, Any] | None:
+    """What `run.json`, or another file of facts, says; None where there is none.
+
+    Args:
+        folder: Of the run.
+        name: Of the file.
+        key: Of an object that it holds.
+        maker: The command that writes such files.
 
     Raises:
-        ModelError: It cannot be read.
+        ModelError: It cannot be read, or is of another maker.
     """
-    path = folder / FACTS
+    path = folder / name
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as exc:
         raise ModelError(f"cannot read {path}: {exc}. Delete its folder to begin anew.") from exc
-    if not isinstance(facts, dict) or not isinstance(facts.get("recipe"), dict):
-        raise ModelError(f"{path} is not from maskwatch train. Choose another folder.")
+    if not isinstance(facts, dict) or not isinstance(facts.get(key), dict):
+        raise ModelError(f"{path} is not from {maker}. Choose another folder.")
     return facts
 
 

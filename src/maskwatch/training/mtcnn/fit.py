@@ -10,7 +10,6 @@ import keras
 
 from maskwatch.training.checkpoints import Checkpoints
 from maskwatch.training.faces import cores
-from maskwatch.training.heads import mean_momentum
 from maskwatch.training.loop import Plan, run
 from maskwatch.training.mtcnn.batches import batches
 from maskwatch.training.mtcnn.crops import Rows
@@ -18,6 +17,7 @@ from maskwatch.training.mtcnn.loss import MtcnnLoss, accuracy
 from maskwatch.training.mtcnn.networks import build_network, load_arrays
 from maskwatch.training.mtcnn.recipe import MtcnnRecipe
 from maskwatch.training.observer import SILENT, Observer
+from maskwatch.training.optimizers import averaging_adamw
 from maskwatch.types import Floats
 
 
@@ -76,16 +76,13 @@ def prepared(
     if start is not None:
         load_arrays(network, start)
     how = recipe.stages[stage]
-    warmup = max(round(recipe.warmup * how.steps), 1)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(how.steps - warmup, 1), warmup_target=how.peak_rate, warmup_steps=warmup
-    )
-    optimizer = keras.optimizers.AdamW(
-        rate,
+    optimizer = averaging_adamw(
+        how.peak_rate,
+        how.steps,
+        warmup_steps=max(round(recipe.warmup * how.steps), 1),
         weight_decay=recipe.weight_decay,
+        ema=recipe.ema,
         clipnorm=5.0,
-        use_ema=True,
-        ema_momentum=mean_momentum(recipe.ema, how.steps),
     )
     loss = MtcnnLoss(recipe.box_weight, recipe.landmark_weight, recipe.hardest)
     network.compile(optimizer=optimizer, loss=loss, metrics=[accuracy])

@@ -18,6 +18,7 @@ import numpy as np
 from maskwatch import weights
 from maskwatch.datasets.importing import put
 from maskwatch.errors import ModelError, OutputExistsError, UsageError
+from maskwatch.training import runs
 from maskwatch.training.checkpoints import writing
 from maskwatch.training.mtcnn.networks import STAGES
 from maskwatch.types import Floats
@@ -113,16 +114,7 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     Raises:
         ModelError: It cannot be read.
     """
-    path = folder / FACTS
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as exc:
-        raise ModelError(f"cannot read {path}: {exc}. Delete its folder to begin anew.") from exc
-    if not isinstance(facts, dict) or not isinstance(facts.get("stages"), dict):
-        raise ModelError(f"{path} is not from maskwatch mtcnn train. Choose another folder.")
-    return facts
+    return runs.read_facts(folder, name=FACTS, key="stages", maker="maskwatch mtcnn train")
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:

@@ -13,13 +13,13 @@ from maskwatch.training.backbones import build_backbone
 from maskwatch.training.checkpoints import Checkpoints
 from maskwatch.training.faces import cores
 from maskwatch.training.finetune import StepLog
-from maskwatch.training.heads import mean_momentum
 from maskwatch.training.loop import Plan, run
 from maskwatch.training.onepass.loss import OnePassLoss
 from maskwatch.training.onepass.network import build_network
 from maskwatch.training.onepass.pack import Pack
 from maskwatch.training.onepass.recipe import OnePassRecipe
 from maskwatch.training.onepass.views import batches
+from maskwatch.training.optimizers import averaging_adamw
 
 
 def fit(
@@ -73,18 +73,13 @@ def prepared(weights: str | Path, recipe: OnePassRecipe) -> keras.Model:
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = recipe.norm_momentum
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(recipe.steps - recipe.warmup_steps, 1),
-        warmup_target=recipe.peak_rate,
+    optimizer = averaging_adamw(
+        recipe.peak_rate,
+        recipe.steps,
         warmup_steps=recipe.warmup_steps,
-    )
-    optimizer = keras.optimizers.AdamW(
-        rate,
         weight_decay=recipe.weight_decay,
+        ema=recipe.ema,
         clipnorm=10.0,
-        use_ema=True,
-        ema_momentum=mean_momentum(recipe.ema, recipe.steps),
     )
     loss = OnePassLoss(recipe.box_weight, recipe.state_weight, smoothing=recipe.label_smoothing)
     network.compile(optimizer=optimizer, loss=loss)

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskwatch.datasets.importing import put
 from maskwatch.metrics.detection import ANY, KEYS, DetectionReport
 from maskwatch.metrics.detector_comparison import DetectorComparison
 from maskwatch.metrics.judged import text
 from maskwatch.training.report.plots import (
-    LIGHT,
     Look,
     legend_below,
-    need_matplotlib,
     new_figure,
-    png_of,
     shortened,
     spans,
     unit_axes,
+    write_each,
 )
 
 if TYPE_CHECKING:
@@ -49,14 +46,7 @@ def write_plots(comparison: DetectorComparison, folder: Path) -> list[Path]:
         MissingExtraError: matplotlib is not installed.
         OutputError: A file cannot be written.
     """
-    need_matplotlib("drawing plots")
-    written = []
-    for name, plot in PLOTS.items():
-        png = png_of(plot, comparison, LIGHT)
-        if png is not None:
-            put(folder / f"{name}.png", png)
-            written.append(folder / f"{name}.png")
-    return written
+    return write_each(PLOTS, comparison, folder)
 
 
 def precision_recall(comparison: DetectorComparison, look: Look) -> Figure | None:

@@ -7,7 +7,7 @@ people too; line styles say the same once more.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -86,10 +86,17 @@ def write_plots(evaluation: Evaluation, folder: Path) -> list[Path]:
         MissingExtraError: matplotlib is not installed.
         OutputError: A file cannot be written.
     """
+    return write_each(PLOTS, evaluation, folder)
+
+
+def write_each(
+    plots: Mapping[str, Callable[[T, Look], Figure | None]], subject: T, folder: Path
+) -> list[Path]:
+    """Write each plot of a subject as `NAME.png`, as `write_plots` does."""
     need_matplotlib("drawing plots")
     written = []
-    for name, plot in PLOTS.items():
-        png = png_of(plot, evaluation, LIGHT)
+    for name, plot in plots.items():
+        png = png_of(plot, subject, LIGHT)
         if png is not None:
             put(folder / f"{name}.png", png)
             written.append(folder / f"{name}.png")
