@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskwatch.preprocess import PADDING
 from maskwatch.training.onepass.pack import IGNORED, NO_STATE, Pack, Scene, scene
 from maskwatch.training.onepass.recipe import OnePassRecipe
 from maskwatch.training.onepass.views import (
@@ -18,7 +19,16 @@ from maskwatch.types import Floats
 
 INCORRECT = 2
 RECIPE = OnePassRecipe(
-    size_px=64, large_size_px=96, large_every=3, steps=4, batch=3, large_batch=2, max_faces=5
+    size_px=64,
+    large_size_px=96,
+    late_size_px=160,
+    late_from=0.75,
+    large_every=3,
+    steps=6,
+    batch=3,
+    large_batch=2,
+    late_batch=1,
+    max_faces=5,
 )
 
 
@@ -61,6 +71,13 @@ def test_faces_fit() -> None:
     assert whole >= 34  # some views look elsewhere on purpose
 
 
+def test_large_views_show_the_photo() -> None:
+    """A view as large as photos are served holds much of one, not a stamp within grey."""
+    for seed in range(20):
+        view = view_of(ONE, 640, 1.0, np.random.default_rng(seed))
+        assert (view.image != PADDING).any(axis=2).mean() > 0.7**2 * 0.75 * 0.9
+
+
 def test_cut_faces_are_ignored() -> None:
     """A face of which the view shows little is neither taught nor denied."""
     row = painted(
@@ -87,6 +104,8 @@ def test_batches_depend_on_the_step_alone() -> None:
     assert first[0].dtype == np.uint8
     assert first[1].shape == (3, 5, 6)
     assert batch_at(2)[0].shape == (2, 96, 96, 3)
+    assert batch_at(4)[0].shape == (3, 64, 64, 3)
+    assert batch_at(5)[0].shape == (1, 160, 160, 3)
     assert not np.array_equal(batch_at(0)[0], first[0])
 
 

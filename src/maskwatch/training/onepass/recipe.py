@@ -13,10 +13,13 @@ class OnePassRecipe:
     Attributes:
         size_px: Side of the views in most batches.
         large_size_px: Side of those in the others: large faces and what stands around them.
+        late_size_px: Side of large views late in the training: as large as photos are served.
+        late_from: Share of the steps after which it is late.
         large_every: One batch of so many is of large views; 0 for none.
         steps: Batches trained on.
         batch: Views in a batch.
         large_batch: Large views in a batch.
+        late_batch: Large views in a batch late in the training.
         peak_rate: Learning rate of AdamW after the warm-up; it falls as a cosine to 0.
         warmup_steps: Steps in which the rate rises from 0.
         weight_decay: Of AdamW.
@@ -38,10 +41,13 @@ class OnePassRecipe:
 
     size_px: int = 256
     large_size_px: int = 448
+    late_size_px: int = 640
+    late_from: float = 0.6
     large_every: int = 3
-    steps: int = 9000
+    steps: int = 7200
     batch: int = 16
     large_batch: int = 5
+    late_batch: int = 3
     peak_rate: float = 1e-3
     warmup_steps: int = 200
     weight_decay: float = 0.02
@@ -72,10 +78,18 @@ class OnePassRecipe:
         """Whether the views of a step are large ones."""
         return bool(self.large_every) and step % self.large_every == self.large_every - 1
 
+    def late(self, step: int) -> bool:
+        """Whether it is late in the training."""
+        return step >= self.late_from * self.steps
+
     def size_at(self, step: int) -> int:
         """Side of the views in a step."""
-        return self.large_size_px if self.large(step) else self.size_px
+        if not self.large(step):
+            return self.size_px
+        return self.late_size_px if self.late(step) else self.large_size_px
 
     def batch_at(self, step: int) -> int:
         """Views in the batch of a step."""
-        return self.large_batch if self.large(step) else self.batch
+        if not self.large(step):
+            return self.batch
+        return self.late_batch if self.late(step) else self.large_batch

@@ -26,6 +26,9 @@ from maskwatch.types import CLASSES, Floats, Image, MaskState
 SCALES = (0.35, 1.5)
 """Scales of views, of photos as serving sees them: 0.5 is what the fast preset sees."""
 
+_LEAST_FILLED = 0.7
+"""Share of the side of a view that the longer side of the photo fills at the least."""
+
 _LARGEST_FACE = 0.95
 _SMALLEST_FACE_PX = 7.0
 _LEAST_SEEN = 0.45
@@ -152,7 +155,9 @@ def view_of(scene: Scene, size_px: int, rare_weight: float, rng: np.random.Gener
     """
     image = scene.image()
     height, width = image.shape[:2]
-    scale = float(np.exp(rng.uniform(*np.log(SCALES)))) * DETECTOR_LONG_SIDE_PX / max(height, width)
+    least = max(SCALES[0], _LEAST_FILLED * size_px / DETECTOR_LONG_SIDE_PX)
+    chosen = np.exp(rng.uniform(np.log(least), np.log(SCALES[1])))
+    scale = float(chosen) * DETECTOR_LONG_SIDE_PX / max(height, width)
     faces = np.nonzero(scene.states != IGNORED)[0]
     centre = rng.uniform(0.2, 0.8, 2) * (width, height)
     if len(faces) and rng.random() >= _ELSEWHERE:
