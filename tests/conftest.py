@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def shared() -> Path:
     if not (folder / "weights").is_dir():
         pytest.skip("../shared is not here")
     return folder
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """TensorFlow without graphs: for a few steps of a tiny network these take most of the time."""
+    tensorflow = pytest.importorskip("tensorflow", reason="TensorFlow is not installed (train)")
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -120,6 +120,7 @@ def test_all_three(tmp_path: Path, data: Path, some_start: dict[str, Any]) -> No
         assert np.abs(changed).max() > 0
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("stage", ["pnet", "rnet"])
 def test_stopped_and_resumed(
     tmp_path: Path, data: Path, some_start: dict[str, Any], stage: str
@@ -148,6 +149,7 @@ def test_stopped_while_cutting(tmp_path: Path, data: Path, some_start: dict[str,
     assert train([data], tmp_path / "run", RECIPE, stages=["pnet"])
 
 
+@pytest.mark.usefixtures("eager")
 def test_one_network(tmp_path: Path, data: Path, some_start: dict[str, Any]) -> None:
     """Networks that are not trained stay those of the start, or of the run, where it has them."""
     out = tmp_path / "run"
@@ -166,6 +168,7 @@ def test_one_network(tmp_path: Path, data: Path, some_start: dict[str, Any]) -> 
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.usefixtures("eager")
 def test_landmarks_are_kept(tmp_path: Path, data: Path, some_start: dict[str, Any]) -> None:
     """With landmarks the O-Net learns those that the start gives for bare faces alone."""
     out = tmp_path / "run"
@@ -201,6 +204,7 @@ def test_learns(tmp_path: Path) -> None:
     assert len(arrays_of(network)) == 13
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -219,6 +223,7 @@ def test_another_training(
         train([data], out, **{"recipe": RECIPE, **change})
 
 
+@pytest.mark.usefixtures("eager")
 def test_finished(tmp_path: Path, data: Path, some_start: dict[str, Any]) -> None:
     """A finished training is left as it is by the same command."""
     out = tmp_path / "run"

@@ -53,6 +53,7 @@ def pack() -> Pack:
     return Pack(tuple(scenes))
 
 
+@pytest.mark.usefixtures("eager")
 def test_stopped_and_resumed(tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training that was stopped goes on exactly as if it had not been."""
     monkeypatch.setattr(fit, "build_backbone", narrow)
