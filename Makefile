@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .PHONY: help demo test lint types bench bench-detectors bench-train clean
 
 help:
-	@echo "make demo             set up, find faces on two pictures, show where the results are"
+	@echo "make demo             set up, find faces on three pictures, show where the results are"
 	@echo "make test             set up (TensorFlow included, for the tests of training), run the tests"
 	@echo "make lint types       ruff, and mypy --strict"
 	@echo "make bench            frames per second of every detector (needs ../shared)"

@@ -1,4 +1,4 @@
-"""The main job on two pictures: a bare face, and the same face with a drawn mask.
+"""The main job on three pictures: a bare face, a drawn mask on it, and one below its nose.
 
 python examples/demo.py [FOLDER]
 """
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 
 from maskwatch.cli import main
-from maskwatch.datasets.synthetic import draw_mask, style_named
+from maskwatch.datasets.synthetic import Wear, draw_mask, style_named
 from maskwatch.images import read_image, write_image
 
 # Eyes, nose and mouth corners of the portrait that comes with matplotlib.
@@ -22,13 +22,17 @@ GRACE_HOPPER = np.array(
 
 
 def write_photos(folder: Path) -> None:
-    """Put the two pictures into a folder."""
+    """Put the three pictures into a folder."""
     bare = read_image(Path(str(get_sample_data("grace_hopper.jpg", asfileobj=False))))
-    masked, _ = draw_mask(
-        bare, GRACE_HOPPER, style_named("surgical-blue"), rng=np.random.default_rng(1)
-    )
     write_image(folder / "bare.jpg", bare)
-    write_image(folder / "masked.jpg", masked)
+    for name, style, wear in (
+        ("masked", "surgical-blue", Wear.CORRECT),
+        ("nose-out", "cloth-black", Wear.NOSE_OUT),
+    ):
+        masked, _ = draw_mask(
+            bare, GRACE_HOPPER, style_named(style), wear=wear, rng=np.random.default_rng(1)
+        )
+        write_image(folder / f"{name}.jpg", masked)
 
 
 if __name__ == "__main__":

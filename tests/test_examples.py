@@ -33,16 +33,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_demo_tells_the_bare_face_from_the_masked_one(demo: Path) -> None:
-    """The demo finds one face on each of its pictures and judges both rightly."""
+    """The demo finds one face on each of its pictures and judges all rightly."""
     lines = [json.loads(line) for line in (demo / "faces.jsonl").read_text().splitlines()]
     states = {
         Path(line["source"]).stem: [face["state"] for face in line["faces"]] for line in lines
     }
-    assert states == {"bare": ["without_mask"], "masked": ["with_mask"]}
-    assert sorted(path.name for path in (demo / "annotated").iterdir()) == [
-        "bare.jpg",
-        "masked.jpg",
-    ]
+    assert states == {
+        "bare": ["without_mask"],
+        "masked": ["with_mask"],
+        "nose-out": ["incorrect_mask"],
+    }
+    assert {path.name for path in (demo / "annotated").iterdir()} == {f"{n}.jpg" for n in states}
 
 
 def test_photo_prints_a_line_a_face(demo: Path, tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_photo_prints_a_line_a_face(demo: Path, tmp_path: Path) -> None:
 def test_own_stage_adds_its_key(demo: Path) -> None:
     """What a stage puts into `extras` stands in the JSON line."""
     printed = _run("own_stage.py", demo / "photos", home=demo / "home")
-    assert [json.loads(line)["bare_share"] for line in printed.splitlines()] == [1.0, 0.0]
+    assert [json.loads(line)["bare_share"] for line in printed.splitlines()] == [1.0, 0.0, 0.0]
 
 
 def test_supervision_draws_the_faces(demo: Path, tmp_path: Path) -> None:

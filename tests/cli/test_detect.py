@@ -183,19 +183,22 @@ def test_a_line_a_photo_where_no_output_is_asked_for(tmp_path: Path, capsys: Cap
     *lines, found, speed = done.out.splitlines()
     assert lines == [f"{tmp_path / 'in' / name}: mask" for name in ("a.png", "b.png")]
     assert found == "2 frames, 2 faces: 2 mask"
-    assert "frames/s, detector haar (yunet finds far more masked faces" in speed
+    assert speed.endswith("frames/s, detector onepass")
     assert done.err == ""
 
 
-def test_no_advice_where_a_detector_was_named(tmp_path: Path, capsys: Capture) -> None:
-    """Who asks for haar is not told of another detector."""
+def test_named_detector(tmp_path: Path, capsys: Capture) -> None:
+    """The detector that was asked for is used, and named in the summary."""
     done = call(capsys, "detect", photo(tmp_path / "a.png"), "--detector", "haar")
     assert done.out.splitlines()[-1].endswith("detector haar")
 
 
-def test_states_need_a_judge(tmp_path: Path, capsys: Capture) -> None:
-    """Without a classifier a detector that tells no states is refused before any work."""
+def test_states_by_the_detector(tmp_path: Path, capsys: Capture) -> None:
+    """--classifier none leaves the states to a one-pass detector; another one needs a judge."""
     path = photo(tmp_path / "a.png")
+    done = call(capsys, "detect", path, "--classifier", "none", "--json", "-")
+    (found,) = done.lines[0]["faces"]
+    assert found["state"] == "without_mask"
     done = call(capsys, "detect", path, "--classifier", "none", "--detector", "haar")
     assert done.code == 2
     assert "detector haar tells no mask states" in done.err
@@ -318,7 +321,8 @@ def test_reader_of_standard_output_leaves(long_video: Path) -> None:
     err = program.stderr.read()
     program.stderr.close()
     assert program.wait(PATIENCE_S) == 1
-    assert err == "error: cannot write standard output: Broken pipe.\n"
+    *_, last = err.splitlines()  # on a slow machine after lines of progress
+    assert last == "error: cannot write standard output: Broken pipe."
 
 
 def test_settings_of_the_signals_come_back(tmp_path: Path, capsys: Capture) -> None:

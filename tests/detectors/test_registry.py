@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from maskwatch import weights
+from maskwatch.boxes import iou
 from maskwatch.detectors import DETECTORS, load_detector
 from maskwatch.errors import ModelNotFoundError, UnknownNameError
+from maskwatch.models import embedded_path
+from portraits import Portrait
 
 
 @pytest.mark.parametrize("name", ["retina", "harr", "", "Haar"])
@@ -33,34 +36,45 @@ def test_not_installed(name: str) -> None:
         load_detector(name)
 
 
-def test_missing_file() -> None:
-    """The path of a one-pass detector's file that is not there is named."""
+def test_auto() -> None:
+    """`auto`, which is taken where none is named, is the embedded detector."""
+    assert load_detector().name == load_detector("auto").name == "onepass"
+
+
+def test_fast(portrait: Portrait) -> None:
+    """The fast preset is the same network on a smaller picture: a face is found alike."""
+    detectors = [load_detector(name) for name in ("onepass", "onepass-fast")]
+    assert [detector.name for detector in detectors] == ["onepass", "onepass-fast"]
+    boxes = [detector([portrait.image])[0].boxes for detector in detectors]
+    assert [len(found) for found in boxes] == [1, 1]
+    assert iou(boxes[0], boxes[1])[0, 0] > 0.75
+    assert not np.array_equal(boxes[0], boxes[1])
+
+
+def test_file() -> None:
+    """The path of a one-pass detector's file is a detector, named as its path."""
+    path = str(embedded_path("onepass"))
+    assert load_detector(path).name == path
     with pytest.raises(ModelNotFoundError, match=r"none\.onnx"):
         load_detector("none.onnx")
 
 
-def test_auto_without_models() -> None:
-    """Where nothing is installed, `auto` is Haar, which every OpenCV has."""
-    assert load_detector().name == load_detector("auto").name == "haar"
-
-
 @pytest.mark.parametrize("model", ["yunet", "yunet-n"])
-def test_auto_with_yunet(shared: Path, model: str) -> None:
-    """Once either YuNet is installed, `auto` is that one, and it says which."""
+def test_yunet(shared: Path, model: str) -> None:
+    """Once either YuNet is installed it can be named; `auto` stays the embedded detector."""
     file = {"yunet": "yunet_s_640.onnx", "yunet-n": "yunet_n_640.onnx"}[model]
     weights.install_from(model, [shared / "weights" / file])
-    for name in ("auto", model):
-        detector = load_detector(name)
-        assert detector.name == model
-        assert len(detector([np.zeros((60, 80, 3), np.uint8)])[0]) == 0
+    detector = load_detector(model)
+    assert detector.name == model
+    assert len(detector([np.zeros((60, 80, 3), np.uint8)])[0]) == 0
+    assert load_detector("auto").name == "onepass"
 
 
 def test_ssd(shared: Path) -> None:
-    """Once its files are installed, `ssd` is the SSD; `auto` stays Haar."""
+    """Once its files are installed, `ssd` is the SSD."""
     names = ("opencv_face_detector_uint8.pb", "opencv_face_detector.pbtxt")
     weights.install_from("ssd", [shared / "weights" / name for name in names])
     assert load_detector("ssd").name == "ssd"
-    assert load_detector("auto").name == "haar"
 
 
 def test_min_score() -> None:

@@ -92,6 +92,16 @@ def test_what_is_trained(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
             assert same == (index < names.index("block_3_expand")), layer.name
 
 
+def test_from_an_earlier_outcome(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that goes on from an outcome begins with its weights and with fresh rates."""
+    monkeypatch.setattr(fit, "build_backbone", narrow)
+    earlier = fit.prepared("none", replace(RECIPE, seed=1))
+    network = fit.prepared("none", RECIPE, earlier)
+    for one, other in zip(earlier.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert int(network.optimizer.iterations) == 0
+
+
 @pytest.fixture(scope="module")
 def network() -> Any:
     return build_network(channels=8, depth=1, alpha=0.35)

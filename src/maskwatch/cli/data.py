@@ -169,10 +169,14 @@ def mask(
         str, typer.Option(help="Ways to choose from: correct, nose_out, chin, hanging.")
     ] = "correct",
     seed: Annotated[int, typer.Option(help="The only source of chance.", min=0)] = 0,
-    detector: Annotated[str, typer.Option(help="What finds the faces.")] = "auto",
+    detector: Annotated[
+        str | None,
+        typer.Option(help="What finds the faces.", show_default="yunet if installed, else onepass"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw masks on bare faces and write their crops into CLASS/ folders and masks.jsonl."""
+    from maskwatch import weights
     from maskwatch.datasets.importing import check_out
     from maskwatch.detectors import load_detector
     from maskwatch.errors import SourceNotFoundError
@@ -182,6 +186,8 @@ def mask(
     if not source.is_dir():
         raise SourceNotFoundError(f"no such folder: {source}.")
     check_out(source, out, overwrite=overwrite)
+    # Masks sit best on landmarks, which the embedded detector does not give.
+    detector = detector or ("yunet" if weights.find("yunet") else "auto")
     written = mask_folder(source, out, load_detector(detector), looks, track=track)
     _finish(written, out, None)
 

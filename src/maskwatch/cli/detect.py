@@ -30,8 +30,8 @@ def detect(
     detector: Annotated[
         str,
         typer.Option(
-            help="haar, mtcnn, ssd, yunet, yunet-n, ultra, aizoo, the .onnx file of a one-pass "
-            "detector, or auto: the best that is installed."
+            help="onepass, onepass-fast, haar, mtcnn, ssd, yunet, yunet-n, ultra, aizoo, the .onnx "
+            "file of a one-pass detector, or auto: onepass."
         ),
     ] = "auto",
     classifier: Annotated[
@@ -101,7 +101,7 @@ def detect(
             on_failure=progress.failure,
         )
     to_stderr = Path("-") in (json, csv)
-    for line in _closing_lines(summary, pipeline.detector.name, detector, out, json, csv):
+    for line in _closing_lines(summary, pipeline.detector.name, out, json, csv):
         tell(line, to_stderr=to_stderr)
     if summary.cut_short:
         frames = counted(summary.frames, "frame")
@@ -171,7 +171,6 @@ def _show(stop: threading.Event) -> Sink:
 def _closing_lines(
     summary: Summary,
     used: str,
-    asked: str,
     out: Path | None,
     json: Path | None,
     csv: Path | None,
@@ -185,8 +184,6 @@ def _closing_lines(
     if summary.close_pairs:
         found += f"; {counted(summary.close_pairs, 'pair')} too close"
     speed = f"{summary.seconds:.1f} s, {summary.frames_per_s:.1f} frames/s, detector {used}"
-    if asked == "auto" and used == "haar":
-        speed += " (yunet finds far more masked faces: maskwatch models get yunet)"
     written = [str(place) for place in (out, json, csv) if place is not None and str(place) != "-"]
     lines = [found, speed]
     if written:

@@ -11,8 +11,15 @@ from maskwatch import weights
 from maskwatch.detectors.base import Detector
 from maskwatch.detectors.parallel import ParallelDetector
 from maskwatch.errors import UnknownNameError
+from maskwatch.models import embedded_path
 
 __all__ = ["DETECTORS", "Detector", "load_detector"]
+
+EMBEDDED = "onepass"
+"""The one-pass detector that comes with maskwatch."""
+
+FAST = "onepass-fast"
+"""The same network, looking at smaller pictures."""
 
 
 class _MinScore(TypedDict, total=False):
@@ -58,11 +65,16 @@ def _mtcnn(min_score: float | None) -> Detector:
     return MtcnnDetector(weights.require("mtcnn-stock"), **_given(min_score))
 
 
-def _auto(min_score: float | None) -> Detector:
-    for name in ("yunet-n", "yunet"):
-        if weights.find(name):
-            return _yunet(name, min_score)
-    return _haar(min_score)
+def _onepass(name: str, min_score: float | None) -> Detector:
+    from maskwatch.detectors.onepass import FAST_LONG_SIDE_PX, OnePassDetector
+
+    path = embedded_path(EMBEDDED)
+    if name == FAST:
+        detector = OnePassDetector(path, **_given(min_score), long_side_px=FAST_LONG_SIDE_PX)
+    else:
+        detector = OnePassDetector(path, **_given(min_score))
+    detector.name = name
+    return detector
 
 
 def _from_file(path: str, min_score: float | None) -> Detector:
@@ -75,15 +87,17 @@ def _from_file(path: str, min_score: float | None) -> Detector:
 
 DETECTORS: dict[str, Callable[[float | None], Detector]] = {
     "aizoo": _aizoo,
-    "auto": _auto,
+    "auto": partial(_onepass, EMBEDDED),
     "haar": _haar,
     "mtcnn": _mtcnn,
+    EMBEDDED: partial(_onepass, EMBEDDED),
+    FAST: partial(_onepass, FAST),
     "ssd": _ssd,
     "ultra": _ultra,
     "yunet": partial(_yunet, "yunet"),
     "yunet-n": partial(_yunet, "yunet-n"),
 }
-"""From name to factory. `auto` is the best that is installed: either YuNet, else Haar."""
+"""From name to factory. `auto` is the best that there is: the embedded one-pass detector."""
 
 
 def load_detector(

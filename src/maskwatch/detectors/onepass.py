@@ -48,7 +48,7 @@ class OnePassDetector:
     def __init__(
         self,
         path: Path,
-        min_score: float = 0.4,
+        min_score: float = 0.55,
         *,
         long_side_px: int = DETECTOR_LONG_SIDE_PX,
         threads: int | None = None,

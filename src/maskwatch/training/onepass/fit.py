@@ -28,6 +28,7 @@ def fit(
     recipe: OnePassRecipe,
     folder: Path,
     *,
+    start: keras.Model | None = None,
     log: Callable[[str], None] = print,
     checkpoint_every: int = 100,
     stop: threading.Event | None = None,
@@ -40,6 +41,7 @@ def fit(
             classifier with that network inside), `imagenet`, or `none`.
         recipe: How.
         folder: Keeps the checkpoint.
+        start: An earlier outcome to go on from, with the recipe's own rates, not where it was.
         log: Receives a line of progress now and then.
         checkpoint_every: Steps between checkpoints.
         stop: When set, the training is saved after the running step and left.
@@ -49,7 +51,7 @@ def fit(
     """
     plan = Plan(1, recipe.steps, save_every=checkpoint_every, workers=cores())
     outcome = run(
-        lambda: prepared(weights, recipe),
+        lambda: prepared(weights, recipe, start),
         batches(pack, recipe),
         None,
         plan,
@@ -60,8 +62,10 @@ def fit(
     return outcome.model if outcome.finished else None
 
 
-def prepared(weights: str | Path, recipe: OnePassRecipe) -> keras.Model:
-    """A network ready to be trained.
+def prepared(
+    weights: str | Path, recipe: OnePassRecipe, start: keras.Model | None = None
+) -> keras.Model:
+    """A network ready to be trained; arguments as above.
 
     Raises:
         UnknownNameError: The backbone has no layer of the name that training begins at.
@@ -69,6 +73,8 @@ def prepared(weights: str | Path, recipe: OnePassRecipe) -> keras.Model:
     keras.utils.set_random_seed(recipe.seed)
     backbone = build_backbone("MobileNetV2", None, weights)
     network = build_network(backbone, channels=recipe.channels, depth=recipe.depth)
+    if start is not None:
+        network.set_weights(start.get_weights())
     freeze(network, recipe.frozen_until)
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
