@@ -63,13 +63,6 @@ def test_small_photos_are_kept() -> None:
     np.testing.assert_array_equal(made.boxes, [[1, 2, 3, 4]])
 
 
-def test_join_and_leave_out() -> None:
-    """Packs are joined in order, and a source can be left out."""
-    both = Pack.join([made(), made()])
-    assert list(both.sources) == ["a", "b", "a", "b"]
-    assert list(both.without("a").sources) == ["b", "b"]
-
-
 @pytest.mark.parametrize("content", [None, b"", b"no pack"], ids=["missing", "empty", "other"])
 def test_unusable_files(tmp_path: Path, content: bytes | None) -> None:
     """A file that is no pack is refused by name."""

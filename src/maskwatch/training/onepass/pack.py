@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -97,10 +97,6 @@ class Pack:
         """Name of the set of each photo, `(N,)`."""
         return np.array([scene.source for scene in self.scenes])
 
-    def without(self, source: str) -> Pack:
-        """All but one source."""
-        return replace(self, scenes=tuple(s for s in self.scenes if s.source != source))
-
     def save(self, path: Path) -> None:
         """Write it into one file; an earlier one is replaced."""
         lengths = [len(scene.boxes) for scene in self.scenes]
@@ -146,12 +142,3 @@ class Pack:
             return cls(scenes, json.loads(str(values["facts"])))
         except (OSError, EOFError, KeyError, ValueError, IndexError) as exc:
             raise ModelFileError(f"cannot read {path} as a pack of photos: {exc}.") from exc
-
-    @classmethod
-    def join(cls, packs: Iterable[Pack]) -> Pack:
-        """All photos of several packs."""
-        packs = list(packs)
-        facts: dict[str, object] = {}
-        for pack in packs:
-            facts |= pack.facts
-        return cls(tuple(scene for pack in packs for scene in pack.scenes), facts)
