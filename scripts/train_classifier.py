@@ -141,9 +141,7 @@ def write_card(
     card = {
         "name": file.stem,
         "kind": "classifier",
-        "file": file.name,
-        "sha256": sha256(file),
-        "bytes": file.stat().st_size,
+        "files": [{"name": file.name, "sha256": sha256(file), "bytes": file.stat().st_size}],
         "classes": [state.value for state in CLASSES],
         "input": {
             "shape": ["N", size, size, 3],

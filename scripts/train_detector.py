@@ -246,9 +246,7 @@ def write_card(path: Path, file: Path, pack: Pack, scores: dict[str, Any]) -> No
     card = {
         "name": file.stem,
         "kind": "detector",
-        "file": file.name,
-        "sha256": sha256(file),
-        "bytes": file.stat().st_size,
+        "files": [{"name": file.name, "sha256": sha256(file), "bytes": file.stat().st_size}],
         "classes": [state.value for state in CLASSES],
         "input": {
             "shape": ["N", "H", "W", 3],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from maskwatch.boxes import areas, clip, iou, nms, squares
+from maskwatch.boxes import areas, clip, iou, mapped, nms, squares
 from maskwatch.types import Floats
 
 seeds = pytest.mark.parametrize("seed", range(5), ids=lambda seed: f"seed{seed}")
@@ -128,3 +128,16 @@ def test_squares(seed: int, scale: float) -> None:
 def test_squares_of_none() -> None:
     """No boxes give no squares."""
     assert squares(np.zeros((0, 4), np.float32), 1.3).shape == (0, 4)
+
+
+@seeds
+def test_mapped(seed: int) -> None:
+    """The bounds of a turned, scaled and moved ellipse, told by points on its edge."""
+    rng = np.random.default_rng(seed)
+    boxes, matrix = random_boxes(rng, 20), rng.normal(0, 3, (2, 3))
+    angles = np.linspace(0, 2 * np.pi, 4001)
+    for box, found in zip(boxes, mapped(boxes, matrix), strict=True):
+        centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+        edge = centre + half * np.column_stack([np.cos(angles), np.sin(angles)])
+        points = edge @ matrix[:, :2].T + matrix[:, 2]
+        assert found == pytest.approx(np.hstack([points.min(axis=0), points.max(axis=0)]), abs=1e-2)

@@ -11,17 +11,17 @@ import pytest
 
 from maskwatch import models
 from maskwatch.errors import ModelFileError, UnknownNameError
-from maskwatch.models import embedded, embedded_path, parse_card
+from maskwatch.models import embedded, embedded_path, embedded_paths, parse_card
 
 MAX_BYTES = 5_000_000
 NAMES = list(embedded())
 
+FILE = {"name": "tiny.onnx", "sha256": hashlib.sha256(b"onnx").hexdigest(), "bytes": 4}
+
 GOOD: dict[str, Any] = {
     "name": "tiny",
     "kind": "classifier",
-    "file": "tiny.onnx",
-    "sha256": hashlib.sha256(b"onnx").hexdigest(),
-    "bytes": 4,
+    "files": [FILE],
     "classes": ["with_mask", "without_mask"],
     "input": {"height_px": 8, "width_px": 8, "layout": "NHWC"},
     "data": ["made up"],
@@ -36,11 +36,13 @@ GOOD: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_file_is_what_the_card_says(name: str) -> None:
-    """An embedded file has the hash and the size of its card, and is at most 5 MB."""
+    """Embedded files have the hash and the size of their card, and are at most 5 MB."""
     card = embedded()[name]
-    data = embedded_path(name).read_bytes()
-    assert hashlib.sha256(data).hexdigest() == card.sha256
-    assert len(data) == card.bytes <= MAX_BYTES
+    for file, path in zip(card.files, embedded_paths(name), strict=True):
+        data = path.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == file.sha256
+        assert len(data) == file.bytes
+    assert card.bytes <= MAX_BYTES
 
 
 def test_every_model_has_a_card() -> None:
@@ -48,7 +50,7 @@ def test_every_model_has_a_card() -> None:
     files = {path.name for path in Path(models.__file__).parent.glob("*.onnx")}
     if not files:
         pytest.skip("no embedded models yet")
-    assert files == {card.file for card in embedded().values()}
+    assert files == {file.name for card in embedded().values() for file in card.files}
 
 
 def test_good_card() -> None:
@@ -76,6 +78,9 @@ def test_missing_key(key: str) -> None:
         pytest.param({"seed": True}, "seed is True, expected int", id="bool-for-number"),
         pytest.param({"classes": "a"}, "classes is 'a', expected list", id="text-for-list"),
         pytest.param({"classes": [1]}, "classes is", id="list-of-numbers"),
+        pytest.param({"files": ["a.onnx"]}, "a file is 'a.onnx', expected", id="file-as-text"),
+        pytest.param({"files": [{"name": "a.onnx"}]}, "a file is .*sha256, bytes", id="short-file"),
+        pytest.param({"files": [FILE | {"bytes": "4"}]}, "a file is", id="bytes-as-text"),
         pytest.param({"kind": "camera"}, "kind is 'camera', expected one of", id="kind"),
     ],
 )
@@ -105,6 +110,16 @@ def test_lookup(package: Path) -> None:
     (package / "tiny.onnx").write_bytes(b"onnx")
     assert list(embedded()) == ["tiny"]
     assert embedded_path("tiny") == package / "tiny.onnx"
+
+
+def test_lookup_of_several_files(package: Path) -> None:
+    """Files come in the order of the card, and their sizes make up that of the model."""
+    files = [FILE | {"name": name} for name in ("b.onnx", "a.onnx")]
+    (package / "tiny.json").write_text(json.dumps(GOOD | {"files": files}))
+    for name in ("a.onnx", "b.onnx"):
+        (package / name).write_bytes(b"onnx")
+    assert embedded_paths("tiny") == (package / "b.onnx", package / "a.onnx")
+    assert embedded()["tiny"].bytes == 8
 
 
 def test_lookup_without_file(package: Path) -> None:

@@ -65,3 +65,19 @@ def squares(boxes: Floats, scale: float) -> Floats:
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) * (scale / 2)
     return np.asarray(np.hstack([centres - half, centres + half]), dtype=np.float32)
+
+
+def mapped(boxes: Floats, matrix: NDArray[np.float64]) -> Floats:
+    """Boxes `(N, 4)` after their picture is turned and scaled: each the bounds of its ellipse.
+
+    A face fills the ellipse within its box rather than the corners, so that a turned face is not
+    boxed larger than it is.
+
+    Args:
+        boxes: `(N, 4)`.
+        matrix: `(2, 3)`, from old points to new ones, as of `cv2.warpAffine`.
+    """
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2
+    reach = np.sqrt(half**2 @ (matrix[:, :2] ** 2).T)
+    return np.asarray(np.hstack([centres - reach, centres + reach]), np.float32)

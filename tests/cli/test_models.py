@@ -68,9 +68,9 @@ def card(registry: Path) -> dict[str, Any]:
     card = {
         "name": "small",
         "kind": "classifier",
-        "file": "small.onnx",
-        "sha256": hashlib.sha256(b"onnx").hexdigest(),
-        "bytes": 4,
+        "files": [
+            {"name": "small.onnx", "sha256": hashlib.sha256(b"onnx").hexdigest(), "bytes": 4}
+        ],
         "classes": ["with_mask", "without_mask"],
         "input": {"size_px": 8},
         "data": [{"name": "made up", "faces": 1}],
@@ -160,7 +160,8 @@ def test_info_of_model_made_here() -> None:
 def test_info_of_embedded(registry: Path, card: dict[str, Any]) -> None:
     """Info of an embedded model is its card, with its path."""
     facts = json.loads(done("info", "small", "--json"))
-    assert facts == card | {"status": "embedded", "path": str(registry / "small.onnx")}
+    files = [card["files"][0] | {"path": str(registry / "small.onnx")}]
+    assert facts == card | {"status": "embedded", "bytes": 4, "files": files}
     text = done("info", "small")
     for fact in ("classes: with_mask; without_mask", "accuracy: 0.5", "faces: 1"):
         assert fact in text

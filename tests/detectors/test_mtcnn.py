@@ -14,7 +14,7 @@ from maskwatch import weights
 from maskwatch.boxes import iou
 from maskwatch.detectors import load_detector
 from maskwatch.detectors.mtcnn import MtcnnDetector
-from maskwatch.detectors.mtcnn.cascade import moved, placed
+from maskwatch.detectors.mtcnn.cascade import placed
 from maskwatch.errors import ModelFileError, ModelNotFoundError, ModelOutputError
 from maskwatch.images import read_image
 from maskwatch.types import Faces
@@ -28,13 +28,6 @@ IMAGE = np.random.default_rng(5).integers(0, 256, (52, 67, 3)).astype(np.uint8)
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Networks drawn by lot."""
     return write_mtcnn(tmp_path_factory.mktemp("mtcnn"))
-
-
-def test_moved() -> None:
-    """Each side moves by its share of the box's side, which counts the last pixel too."""
-    box = np.array([[10, 20, 29, 59]], np.float32)
-    offsets = np.array([[0.1, -0.1, 0.2, 0.05]], np.float32)
-    assert moved(box, offsets)[0] == pytest.approx([12, 16, 33, 61])
 
 
 def test_placed() -> None:
@@ -134,19 +127,6 @@ def test_cascade(landmarks: bool, tmp_path: Path) -> None:
     assert faces.state_probs is None
 
 
-def test_stages(files: list[Path]) -> None:
-    """Stage by stage there are fewer candidates; the stages in a row are the detector."""
-    detector = MtcnnDetector(files, 0.3)
-    proposals, scores = detector.propose(IMAGE)
-    refined, better = detector.refine(IMAGE, proposals)
-    faces = detector.finish(IMAGE, refined)
-    assert len(proposals) > len(refined) > 0
-    for boxes, each in ((proposals, scores), (refined, better)):
-        assert boxes[:, 2] - boxes[:, 0] == pytest.approx(boxes[:, 3] - boxes[:, 1], abs=1e-3)
-        assert (np.diff(each) <= 0).all()
-    assert faces.boxes.tolist() == detector([IMAGE])[0].boxes.tolist()
-
-
 def test_min_score(files: list[Path]) -> None:
     """Faces scored lower are dropped, and at the limit they stay."""
     faces = MtcnnDetector(files, 0.3)([IMAGE])[0]
@@ -156,21 +136,15 @@ def test_min_score(files: list[Path]) -> None:
     assert 0 < len(kept) < len(faces)
 
 
-def test_min_face(files: list[Path]) -> None:
-    """With a larger smallest face there are fewer sizes to look at, and fewer proposals."""
-    near, far = (MtcnnDetector(files, min_face_px=side).propose(IMAGE)[0] for side in (12, 30))
-    assert len(near) > len(far) > 0
-
-
-def test_many_proposals(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only so many of the best proposals go on."""
-    detector = MtcnnDetector(files)
-    boxes, scores = detector.propose(IMAGE)
-    monkeypatch.setattr("maskwatch.detectors.mtcnn.cascade._MAX_PROPOSALS", 3)
-    fewer, best = detector.propose(IMAGE)
-    assert len(boxes) > 3
-    assert fewer.tolist() == boxes[:3].tolist()
-    assert best.tolist() == scores[:3].tolist()
+@pytest.mark.parametrize("stage", ["proposal", "refined"])
+def test_scores_of_stages(files: list[Path], stage: str) -> None:
+    """With a higher threshold of either earlier network there is less to find."""
+    usual = MtcnnDetector(files, 0.3)([IMAGE])[0]
+    if stage == "proposal":
+        strict = MtcnnDetector(files, 0.3, min_proposal_score=0.99)([IMAGE])[0]
+    else:
+        strict = MtcnnDetector(files, 0.3, min_refined_score=0.99)([IMAGE])[0]
+    assert len(strict) < len(usual)
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 640), (640, 1), (19, 19), (20, 20)], ids=str)

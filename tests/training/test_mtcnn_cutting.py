@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("keras", reason="Keras is not installed (extra train)")
 
 from maskwatch.boxes import iou
-from maskwatch.detectors.mtcnn.cascade import moved
 from maskwatch.detectors.mtcnn.pyramid import windows
+from maskwatch.detectors.mtcnn.stages import moved
 from maskwatch.training.mtcnn.batches import mirrored, targets_of
 from maskwatch.training.mtcnn.crops import (
     chosen_of,

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from maskwatch import weights
 from maskwatch.errors import UnknownNameError
-from maskwatch.models import Card, embedded, embedded_path
+from maskwatch.models import Card, embedded, embedded_paths
 
 app = typer.Typer(help="List, inspect and fetch models.", no_args_is_help=True)
 
@@ -76,7 +76,8 @@ def get(
 ) -> None:
     """Install a model from its publisher, or with --from from files that you have."""
     if _known(name) is not None:
-        typer.echo(f"{name} comes with maskwatch: {embedded_path(name)}")
+        where = ", ".join(map(str, embedded_paths(name)))
+        typer.echo(f"{name} comes with maskwatch: {where}")
         return
     found = weights.find(name)
     if found and not force:
@@ -110,7 +111,7 @@ def _card_row(card: Card) -> dict[str, Any]:
         "status": "embedded",
         "bytes": card.bytes,
         "licence": card.licence,
-        "purpose": f"tells {', '.join(card.classes)}",
+        "purpose": f"tells {', '.join(card.classes)}" if card.classes else "finds faces",
     }
 
 
@@ -126,8 +127,10 @@ def _model_row(model: weights.Model) -> dict[str, Any]:
 
 
 def _card_facts(card: Card) -> dict[str, Any]:
-    facts = {"status": "embedded", "path": str(embedded_path(card.name))}
-    return dataclasses.asdict(card) | facts
+    facts = dataclasses.asdict(card) | {"status": "embedded", "bytes": card.bytes}
+    for file, path in zip(facts["files"], embedded_paths(card.name), strict=True):
+        file["path"] = str(path)
+    return facts
 
 
 def _model_facts(model: weights.Model) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The models that come with maskwatch: `NAME.onnx`, each with its card `NAME.json`."""
+"""The models that come with maskwatch: ONNX files, each model with its card `NAME.json`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,28 @@ from maskwatch.errors import ModelFileError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
+class CardFile:
+    """One ONNX file of an embedded model.
+
+    Attributes:
+        name: Its name; it lies beside the card.
+        sha256: Its SHA-256.
+        bytes: Its size.
+    """
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What is known about an embedded model.
 
     Attributes:
         name: What the user calls it; the card is `NAME.json`.
         kind: `classifier` or `detector`.
-        file: Name of its ONNX file, beside the card.
-        sha256: SHA-256 of that file.
-        bytes: Size of that file.
+        files: Its files, in the order in which they are loaded.
         classes: Its classes, in the order of its output.
         input: Size, layout and scaling of its input.
         data: The data it was trained on, one entry a source.
@@ -36,9 +49,7 @@ class Card:
 
     name: str
     kind: str
-    file: str
-    sha256: str
-    bytes: int
+    files: tuple[CardFile, ...]
     classes: tuple[str, ...]
     input: dict[str, Any]
     data: tuple[Any, ...]
@@ -49,10 +60,15 @@ class Card:
     licence: str
     reproduce: str
 
+    @property
+    def bytes(self) -> int:
+        """Size of all files together."""
+        return sum(file.bytes for file in self.files)
+
 
 _TYPES: dict[str, type] = {
-    "bytes": int,
     "seed": int,
+    "files": list,
     "classes": list,
     "data": list,
     "limits": list,
@@ -90,7 +106,25 @@ def parse_card(text: str, where: str) -> Card:
     for key in known:
         _check_value(key, values[key], where)
     frozen: dict[str, Any] = {k: tuple(v) if k in _LISTS else v for k, v in values.items()}
+    frozen["files"] = tuple(_file(value, where) for value in values["files"])
     return Card(**frozen)
+
+
+def _file(value: Any, where: str) -> CardFile:
+    """One of the files of a card.
+
+    Raises:
+        ModelFileError: The entry does not fit.
+    """
+    known = {
+        field.name: {"bytes": int}.get(field.name, str) for field in dataclasses.fields(CardFile)
+    }
+    fits = isinstance(value, dict) and value.keys() == known.keys()
+    if not fits or not all(type(value[key]) is kind for key, kind in known.items()):
+        raise ModelFileError(
+            f"model card {where}: a file is {value!r}, expected an object of {', '.join(known)}."
+        )
+    return CardFile(**value)
 
 
 def _check_keys(values: dict[str, Any], known: list[str], where: str) -> None:
@@ -131,22 +165,32 @@ def embedded() -> dict[str, Card]:
     return cards
 
 
-def embedded_path(name: str) -> Path:
-    """Path of the ONNX file of an embedded model.
+def embedded_paths(name: str) -> tuple[Path, ...]:
+    """Paths of the ONNX files of an embedded model, in the order of its card.
 
     Raises:
         UnknownNameError: There is no embedded model of that name.
-        ModelFileError: Its file is not there.
+        ModelFileError: A file is not there.
     """
     cards = embedded()
     if name not in cards:
         raise UnknownNameError("embedded model", name, cards)
-    path = _folder() / cards[name].file
+    return tuple(_path(name, file) for file in cards[name].files)
+
+
+def _path(name: str, file: CardFile) -> Path:
+    path = _folder() / file.name
     if not isinstance(path, Path) or not path.is_file():
         raise ModelFileError(
             f"the file of the embedded model {name!r} is not at {path}. "
             "Install maskwatch again, as a folder and not as a zip file."
         )
+    return path
+
+
+def embedded_path(name: str) -> Path:
+    """As `embedded_paths`, of a model of one file."""
+    (path,) = embedded_paths(name)
     return path
 
 

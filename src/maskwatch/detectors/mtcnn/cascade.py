@@ -7,10 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from maskwatch.boxes import clip, squares
+from maskwatch.boxes import clip
 from maskwatch.detectors.mtcnn.crops import cut
 from maskwatch.detectors.mtcnn.overlap import suppressed
-from maskwatch.detectors.mtcnn.pyramid import scales, shrunk, windows
+from maskwatch.detectors.mtcnn.stages import (
+    MAX_OVERLAP,
+    PROPOSAL_SCORE,
+    REFINED_SCORE,
+    Candidates,
+    moved,
+    proposals,
+    refined,
+)
 from maskwatch.errors import ModelFileError
 from maskwatch.runtime import OnnxModel
 from maskwatch.types import Faces, Floats, Image
@@ -19,20 +27,10 @@ MIN_FACE_PX = 20
 """Side of the smallest faces that are looked for, where nothing else is said."""
 
 _SIDES_PX = (None, 24, 48)
-_MIN_PROPOSAL_SCORE = 0.6
-_MIN_REFINED_SCORE = 0.7
-_MAX_OVERLAP_OF_WINDOWS = 0.5
-_MAX_OVERLAP = 0.7
-
-# Of one picture; the photos of crowds that were looked at have far fewer.
-_MAX_PROPOSALS = 5000
 
 
 class MtcnnDetector:
-    """P-Net, R-Net and O-Net; with landmarks where the O-Net gives them.
-
-    The stages can be called one by one as well, for training and for measuring them.
-    """
+    """P-Net, R-Net and O-Net; with landmarks where the O-Net gives them."""
 
     name = "mtcnn"
     tells_states = False
@@ -42,6 +40,8 @@ class MtcnnDetector:
         files: Sequence[Path],
         min_score: float = 0.8,
         *,
+        min_proposal_score: float = PROPOSAL_SCORE,
+        min_refined_score: float = REFINED_SCORE,
         min_face_px: float = MIN_FACE_PX,
         threads: int | None = None,
     ) -> None:
@@ -51,6 +51,8 @@ class MtcnnDetector:
             files: P-Net, R-Net and O-Net, in this order, as `maskwatch.weights.mtcnn_network`
                 describes them.
             min_score: Faces scored lower are not returned.
+            min_proposal_score: What the P-Net's candidates must exceed.
+            min_refined_score: What the R-Net's must exceed.
             min_face_px: Side of the smallest faces that are looked for; time goes with its square.
             threads: Threads for one call of a network; None takes one for each core.
 
@@ -61,6 +63,8 @@ class MtcnnDetector:
         if len(files) != len(_SIDES_PX):
             raise ModelFileError(f"MTCNN has three files, P-, R- and O-Net; got {len(files)}.")
         self.min_score = min_score
+        self.min_proposal_score = min_proposal_score
+        self.min_refined_score = min_refined_score
         self.min_face_px = min_face_px
         self._pnet, self._rnet, self._onet = (
             _load(path, side_px, threads) for path, side_px in zip(files, _SIDES_PX, strict=True)
@@ -75,66 +79,24 @@ class MtcnnDetector:
         return [self._find(image) for image in images]
 
     def _find(self, image: Image) -> Faces:
-        proposals, _ = self.propose(image)
-        refined, _ = self.refine(image, proposals)
-        return self.finish(image, refined)
+        found = proposals(self._pnet, image, self.min_face_px, self.min_proposal_score)
+        return self._finish(image, refined(self._rnet, image, found, self.min_refined_score))
 
-    def propose(self, image: Image) -> tuple[Floats, Floats]:
-        """The first stage: squares that the P-Net takes for faces, anywhere and of any size.
-
-        Returns:
-            Squares `(N, 4)` in pixels of the picture, also outside of it, and scores `(N,)`, best
-            first.
-        """
-        picture, boxes, scores = image.astype(np.float32), [_NO_BOXES], [_NO_SCORES]
-        height, width = image.shape[:2]
-        for scale in scales(height, width, self.min_face_px):
-            cells, offsets = self._pnet(shrunk(picture, scale)[None])
-            found, likely = windows(cells[0], offsets[0], scale, _MIN_PROPOSAL_SCORE)
-            kept = suppressed(found, likely, _MAX_OVERLAP_OF_WINDOWS)
-            boxes.append(found[kept])
-            scores.append(likely[kept])
-        all_boxes, all_scores = np.concatenate(boxes), np.concatenate(scores)
-        kept = suppressed(all_boxes, all_scores, _MAX_OVERLAP)[:_MAX_PROPOSALS]
-        return squares(all_boxes[kept], 1), all_scores[kept]
-
-    def refine(self, image: Image, candidates: Floats) -> tuple[Floats, Floats]:
-        """The second stage: of squares `(N, 4)` those that the R-Net takes for faces; as above."""
-        if not len(candidates):
-            return _NO_BOXES, _NO_SCORES
-        scores, offsets = self._rnet(cut(image, candidates, 24))[:2]
-        likely = np.nonzero(scores > _MIN_REFINED_SCORE)[0]
-        boxes = moved(candidates[likely], offsets[likely])
-        kept = suppressed(boxes, scores[likely], _MAX_OVERLAP)
-        return squares(boxes[kept], 1), scores[likely[kept]]
-
-    def finish(self, image: Image, candidates: Floats) -> Faces:
-        """The last stage: of squares `(N, 4)` those that are faces to the O-Net, as their boxes."""
-        if not len(candidates):
+    def _finish(self, image: Image, candidates: Candidates) -> Faces:
+        """The last stage: of candidates those that are faces to the O-Net, as their boxes."""
+        squares = candidates.boxes
+        if not len(squares):
             return Faces.empty()
         height, width = image.shape[:2]
-        scores, offsets, *landmarks = self._onet(cut(image, candidates, 48))
+        scores, offsets, *landmarks = self._onet(cut(image, squares, 48))
         likely = np.nonzero(scores >= self.min_score)[0]
-        boxes = moved(candidates[likely], offsets[likely])
-        kept = suppressed(boxes, scores[likely], _MAX_OVERLAP, "min")
+        boxes = moved(squares[likely], offsets[likely])
+        kept = suppressed(boxes, scores[likely], MAX_OVERLAP, "min")
         inside = clip(boxes[kept], width, height)
         solid = (inside[:, 2:] > inside[:, :2]).all(axis=1)
         chosen = likely[kept[solid]]
-        points = [placed(values[chosen], candidates[chosen]) for values in landmarks]
+        points = [placed(values[chosen], squares[chosen]) for values in landmarks]
         return Faces(inside[solid], scores[chosen], landmarks=points[0] if points else None)
-
-
-_NO_BOXES = np.zeros((0, 4), np.float32)
-_NO_SCORES = np.zeros(0, np.float32)
-
-
-def moved(boxes: Floats, offsets: Floats) -> Floats:
-    """Boxes `(N, 4)` with their sides moved by shares of their size, `(N, 4)`.
-
-    The size counts the last pixel too, as in the paper's code.
-    """
-    sides = boxes[:, 2:] - boxes[:, :2] + 1
-    return np.asarray(boxes + offsets * np.hstack([sides, sides]), dtype=np.float32)
 
 
 def placed(landmarks: Floats, squares: Floats) -> Floats:

@@ -50,7 +50,7 @@ def wanted_offsets(boxes: Floats, faces: Floats, stage: str) -> Floats:
     """Offsets that bring boxes to faces, `(N, 4)` for twice `(N, 4)`.
 
     In units of the box as the cascade applies them: the P-Net's of its 11 px, those of the others
-    of the side with the last pixel (`detectors.mtcnn.cascade.moved`).
+    of the side with the last pixel (`detectors.mtcnn.stages.moved`).
     """
     sides = boxes[:, 2:] - boxes[:, :2] + (0 if stage == "pnet" else 1)
     return np.asarray((faces - boxes) / np.hstack([sides, sides]), np.float32)

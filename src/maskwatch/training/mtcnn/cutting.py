@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from maskwatch.datasets.records import Track, silently
+from maskwatch.detectors.mtcnn.stages import proposals, refined
 from maskwatch.errors import UnreadableImageError
 from maskwatch.images import read_image, write_image
 from maskwatch.runtime import OnnxModel
@@ -21,7 +22,6 @@ from maskwatch.training.mtcnn.networks import answers_of
 from maskwatch.training.mtcnn.photos import Photo
 from maskwatch.training.mtcnn.recipe import POSITIVE, MtcnnRecipe
 from maskwatch.training.mtcnn.samples import SampleWriter, load_samples, preview
-from maskwatch.training.mtcnn.stages import proposals, refined
 from maskwatch.training.onepass.pack import NO_STATE
 from maskwatch.types import CLASSES, Image, MaskState
 

@@ -95,11 +95,10 @@ class MtcnnComparison:
         for report, own in zip(self.detection.reports, figures["detectors"], strict=True):
             own["masked_iou30"] = masked(report).json()
             own["by_state"] = {
-                name: {
-                    f"iou {least:g}": Tally.of(of_state(report, name, least)).json()
-                    for least in (LOOSE_IOU, IOU)
+                f"iou {least:g}": {
+                    state: tally.json() for state, tally in by_state(report, least).items()
                 }
-                for name in NAMES
+                for least in (LOOSE_IOU, IOU)
             }
         figures["recall_by_network"] = {
             stage: [
@@ -185,6 +184,12 @@ def of_state(report: DetectionReport, state: str, min_iou: float) -> Ranking:
     return rank(overlaps(found, truths, min_iou), question, min_iou)
 
 
+def by_state(report: DetectionReport, min_iou: float) -> dict[str, Tally]:
+    """Counts as shipped of any face, and of those of each state by itself."""
+    whole = Tally.of(report.ranking(ANY, min_iou, shipped=True))
+    return {ANY: whole} | {name: Tally.of(of_state(report, name, min_iou)) for name in NAMES}
+
+
 def masked(report: DetectionReport) -> Tally:
     """The seed's counts: masked faces at an IoU of 0.3."""
     return Tally.of(of_state(report, MASKED, LOOSE_IOU))
@@ -208,18 +213,14 @@ def _seed_lines(done: DetectorComparison) -> list[str]:
 def _state_lines(done: DetectorComparison) -> list[str]:
     """Recall of each state at both overlaps, a line a model."""
     heads, rows = [], [(report.name, list[str]()) for report in done.reports]
+    tallies = [
+        {least: by_state(report, least) for least in (LOOSE_IOU, IOU)} for report in done.reports
+    ]
     for state in (ANY, *NAMES):
         for least in (LOOSE_IOU, IOU):
-            tallies = [
-                Tally.of(
-                    report.ranking(ANY, least, shipped=True)
-                    if state == ANY
-                    else of_state(report, state, least)
-                )
-                for report in done.reports
-            ]
-            heads.append(f"{state} {least:g} ({tallies[0].hits + tallies[0].missed})")
-            for (_, cells), tally in zip(rows, tallies, strict=True):
+            own = [each[least][state] for each in tallies]
+            heads.append(f"{state} {least:g} ({own[0].hits + own[0].missed})")
+            for (_, cells), tally in zip(rows, own, strict=True):
                 cells.append(_share(tally.recall, tally.recall_interval))
     return aligned("recall by state and IoU", heads, rows)
 

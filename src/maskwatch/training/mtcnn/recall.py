@@ -11,6 +11,7 @@ import numpy as np
 from maskwatch.boxes import areas, iou
 from maskwatch.datasets.records import Track, silently
 from maskwatch.detectors.mtcnn import MtcnnDetector
+from maskwatch.detectors.mtcnn.stages import Candidates, proposals, refined
 from maskwatch.images import read_image
 from maskwatch.metrics.detector_comparison import aligned
 from maskwatch.metrics.intervals import wilson
@@ -19,7 +20,6 @@ from maskwatch.runtime import OnnxModel
 from maskwatch.training.detection.evaluate import MIN_FACE_PX
 from maskwatch.training.mtcnn.networks import STAGES
 from maskwatch.training.mtcnn.photos import Photo
-from maskwatch.training.mtcnn.stages import Candidates, proposals, refined
 from maskwatch.training.onepass.pack import IGNORED
 from maskwatch.types import Floats, Image
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from maskwatch.boxes import areas
+from maskwatch.boxes import areas, mapped
 from maskwatch.preprocess import DETECTOR_LONG_SIDE_PX, PADDING
 from maskwatch.training.augment import Damage, blur, colour, jpeg, light, noise
 from maskwatch.training.loop import Batch
@@ -169,7 +169,7 @@ def view_of(scene: Scene, size_px: int, rare_weight: float, rng: np.random.Gener
     centre = _within(centre, size_px / scale / 2, width, height)
     matrix = _matrix(scale, centre, size_px, rng)
     view = _warped(image, matrix, scale, size_px)
-    boxes, states = _seen(_moved(scene.boxes, matrix), scene.states, size_px)
+    boxes, states = _seen(mapped(scene.boxes, matrix), scene.states, size_px)
     return View(view, boxes, states)
 
 
@@ -212,14 +212,6 @@ def _warped(image: Image, matrix: Any, scale: float, size_px: int) -> Image:
         borderValue=(PADDING, PADDING, PADDING),
     )
     return np.asarray(view, np.uint8)
-
-
-def _moved(boxes: Floats, matrix: Any) -> Floats:
-    """Boxes in the view: those around the ellipse that fills each, turned."""
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
-    half = (boxes[:, 2:] - boxes[:, :2]) / 2
-    reach = np.sqrt(half**2 @ (matrix[:, :2] ** 2).T)
-    return np.asarray(np.hstack([centres - reach, centres + reach]), np.float32)
 
 
 def _seen(

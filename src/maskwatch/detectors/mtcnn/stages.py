@@ -1,4 +1,4 @@
-"""The candidates of the first two networks, down to any score."""
+"""The first two stages, each by itself: for the detector, for training and for measuring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskwatch.boxes import squares
-from maskwatch.detectors.mtcnn.cascade import moved
 from maskwatch.detectors.mtcnn.crops import cut
 from maskwatch.detectors.mtcnn.overlap import suppressed
 from maskwatch.detectors.mtcnn.pyramid import scales, shrunk, windows
@@ -15,10 +14,14 @@ from maskwatch.runtime import OnnxModel
 from maskwatch.types import Floats, Image
 
 PROPOSAL_SCORE, REFINED_SCORE = 0.6, 0.7
-"""What candidates must exceed where `MtcnnDetector` looks for faces."""
+"""What the candidates of P-Net and R-Net must exceed in the package `mtcnn` 1.0."""
 
-# As in the detector.
-_MAX_OVERLAP_OF_WINDOWS, _MAX_OVERLAP, _MOST = 0.5, 0.7, 5000
+MAX_OVERLAP = 0.7
+
+_MAX_OVERLAP_OF_WINDOWS = 0.5
+
+# Of one picture; the photos of crowds that were looked at have far fewer.
+_MAX_CANDIDATES = 5000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,13 +40,16 @@ class Candidates:
 def proposals(
     pnet: OnnxModel, image: Image, min_face_px: float, min_score: float = PROPOSAL_SCORE
 ) -> Candidates:
-    """What `MtcnnDetector.propose` gives, down to a score.
+    """The first stage: what the P-Net takes for faces, anywhere and of any size.
 
     Args:
         pnet: The network.
         image: BGR picture.
         min_face_px: Side of the smallest faces that are looked for.
         min_score: What a candidate must exceed.
+
+    Raises:
+        ModelOutputError: The network failed or returned NaN.
     """
     picture = image.astype(np.float32)
     boxes, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
@@ -60,7 +66,7 @@ def proposals(
 def refined(
     rnet: OnnxModel, image: Image, candidates: Candidates, min_score: float = REFINED_SCORE
 ) -> Candidates:
-    """What `MtcnnDetector.refine` gives, down to a score; arguments as above."""
+    """The second stage: of candidates those that the R-Net takes for faces; as above."""
     if not len(candidates.boxes):
         return candidates
     scores, offsets = rnet(cut(image, candidates.boxes, 24))[:2]
@@ -69,5 +75,14 @@ def refined(
 
 
 def _kept(boxes: Floats, scores: Floats) -> Candidates:
-    kept = suppressed(boxes, scores, _MAX_OVERLAP)[:_MOST]
+    kept = suppressed(boxes, scores, MAX_OVERLAP)[:_MAX_CANDIDATES]
     return Candidates(squares(boxes[kept], 1), scores[kept])
+
+
+def moved(boxes: Floats, offsets: Floats) -> Floats:
+    """Boxes `(N, 4)` with their sides moved by shares of their size, `(N, 4)`.
+
+    The size counts the last pixel too, as in the paper's code.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    return np.asarray(boxes + offsets * np.hstack([sides, sides]), dtype=np.float32)
