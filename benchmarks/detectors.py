@@ -30,7 +30,7 @@ import numpy as np
 from machine import SHARED, install_from_shared, machine
 
 from maskwatch import __version__, weights
-from maskwatch.classifier import OnnxClassifier, classify, load_classifier
+from maskwatch.classifier import OnnxClassifier, classify, load_classifier, share_of
 from maskwatch.detectors import Detector, load_detector
 from maskwatch.detectors.aizoo import AizooDetector
 from maskwatch.errors import MaskwatchError
@@ -40,7 +40,18 @@ from maskwatch.training.detection import evaluate_detectors
 from maskwatch.training.detection.photos import find_photos
 from maskwatch.types import CLASSES, Image
 
-NAMES = ("onepass", "onepass-fast", "yunet", "yunet-n", "ssd", "haar", "ultra", "aizoo")
+NAMES = (
+    "onepass",
+    "onepass-fast",
+    "mtcnn",
+    "mtcnn-stock",
+    "yunet",
+    "yunet-n",
+    "ssd",
+    "haar",
+    "ultra",
+    "aizoo",
+)
 BASE = "yunet"
 LARGER = "aizoo-360"
 SETS = ("ilc", "kaggle", "negatives")
@@ -155,7 +166,7 @@ def look(
         started_s = time.perf_counter()
         found = contender.detector([photo])
         found_s = time.perf_counter()
-        classify(classifier, [photo], found)
+        classify(classifier, [photo], found, share=share_of("default"))
         alone_s += found_s - started_s
         shipped_s += time.perf_counter() - started_s
         contender.faces += len(found[0])

@@ -9,7 +9,6 @@ and share 1 the classifier alone; from a size of 0 on every face is judged by bo
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import tempfile
@@ -29,8 +28,8 @@ from maskwatch.training.detection.evaluate import evaluate_contenders
 from maskwatch.training.detection.specs import LOW_SCORE
 from maskwatch.types import CLASSES, Faces, Image
 
-SHARES = (0.0, 0.35, 0.5, 0.7, 1.0)
-FROM_PX = (0.0, 24.0, 48.0)
+CHOICES = ((0.0, 0.0), (0.35, 24.0), (0.5, 0.0), (0.5, 24.0), (0.5, 48.0), (0.7, 24.0), (1.0, 0.0))
+"""Shares of the classifier, and sizes of faces from which on it is asked."""
 
 
 class Judges:
@@ -90,8 +89,7 @@ class Mixture:
 def mixtures(name: str) -> list[Mixture]:
     """All that are compared of one detector."""
     judges = Judges(name)
-    mixed = [Mixture(judges, *choice) for choice in itertools.product(SHARES[1:], FROM_PX)]
-    return [Mixture(judges, 0.0, 0.0), *mixed]
+    return [Mixture(judges, *choice) for choice in CHOICES]
 
 
 def figures(mixture: Mixture, report: DetectionReport) -> dict[str, Any]:

@@ -56,8 +56,8 @@ SAME_FACE = 0.3
 
 FIRST = OnePassRecipe()
 SECOND = OnePassRecipe(
-    steps=1600,
-    peak_rate=5e-4,
+    steps=5000,
+    peak_rate=7e-4,
     warmup_steps=50,
     late_from=0.0,
     large_every=2,

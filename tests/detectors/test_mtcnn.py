@@ -12,8 +12,9 @@ import pytest
 
 from maskwatch import weights
 from maskwatch.boxes import iou
+from maskwatch.datasets.synthetic import draw_mask, style_named
 from maskwatch.detectors import load_detector
-from maskwatch.detectors.mtcnn import MtcnnDetector
+from maskwatch.detectors.mtcnn import TRAINED, MtcnnDetector, Thresholds
 from maskwatch.detectors.mtcnn.cascade import placed
 from maskwatch.errors import ModelFileError, ModelNotFoundError, ModelOutputError
 from maskwatch.images import read_image
@@ -137,14 +138,28 @@ def test_min_score(files: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("stage", ["proposal", "refined"])
-def test_scores_of_stages(files: list[Path], stage: str) -> None:
-    """With a higher threshold of either earlier network there is less to find."""
+def test_thresholds(files: list[Path], stage: str) -> None:
+    """With a higher threshold of an earlier network there is less to find."""
     usual = MtcnnDetector(files, 0.3)([IMAGE])[0]
-    if stage == "proposal":
-        strict = MtcnnDetector(files, 0.3, min_proposal_score=0.99)([IMAGE])[0]
-    else:
-        strict = MtcnnDetector(files, 0.3, min_refined_score=0.99)([IMAGE])[0]
-    assert len(strict) < len(usual)
+    thresholds = Thresholds(**{"proposal": 0.6, "refined": 0.7, "face": 0.8, stage: 0.99})
+    assert len(MtcnnDetector(files, 0.3, thresholds=thresholds)([IMAGE])[0]) < len(usual)
+
+
+def test_lowest_score(files: list[Path]) -> None:
+    """Where no lowest score is given, it is that of the thresholds."""
+    assert MtcnnDetector(files).min_score == 0.8
+    assert MtcnnDetector(files, thresholds=Thresholds(0.1, 0.2, 0.3)).min_score == 0.3
+    assert MtcnnDetector(files, 0.5, thresholds=Thresholds(0.1, 0.2, 0.3)).min_score == 0.5
+
+
+def test_run(files: list[Path]) -> None:
+    """The folder of a run is a detector, named as its path; one without networks is refused."""
+    folder = files[0].parent
+    detector = load_detector(str(folder), 0.2)
+    assert (detector.name, detector.min_score) == (str(folder), 0.2)
+    assert len(detector([IMAGE])[0])
+    with pytest.raises(ModelNotFoundError, match=r"pnet\.onnx"):
+        load_detector(str(folder.parent))
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 640), (640, 1), (19, 19), (20, 20)], ids=str)
@@ -188,10 +203,20 @@ def test_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         MtcnnDetector(files)([IMAGE])
 
 
-def test_not_installed() -> None:
-    """Without its files it is said how to get them."""
-    with pytest.raises(ModelNotFoundError, match="Run: maskwatch models get mtcnn-stock"):
-        load_detector("mtcnn")
+@pytest.mark.parametrize("masked", [False, True], ids=["bare", "masked"])
+def test_embedded(portrait: Portrait, masked: bool) -> None:
+    """Without installing anything a real face is found, bare or behind a drawn mask."""
+    image = portrait.image
+    if masked:
+        style = style_named("surgical-blue")
+        rng = np.random.default_rng(0)
+        image, _ = draw_mask(image, portrait.landmarks, style, rng=rng)
+    detector = load_detector("mtcnn")
+    assert (detector.name, detector.min_score) == ("mtcnn", TRAINED.face)
+    (faces,) = detector([image])
+    assert len(faces) == 1
+    assert iou(faces.boxes, portrait.box)[0, 0] >= 0.5
+    assert faces.landmarks is None
 
 
 has_package = any(each.metadata["Name"] == "mtcnn" for each in metadata.distributions())
@@ -202,9 +227,9 @@ needs_package = pytest.mark.skipif(not has_package, reason="mtcnn is not install
 def test_by_name(portrait: Portrait) -> None:
     """Once made, it is had by its name; it finds a real face and its landmarks."""
     weights.get("mtcnn-stock")
-    detector = load_detector("mtcnn", 0.5)
-    assert (detector.name, detector.min_score, detector.tells_states) == ("mtcnn", 0.5, False)
-    (faces,) = load_detector("mtcnn")([portrait.image])
+    detector = load_detector("mtcnn-stock", 0.5)
+    assert (detector.name, detector.min_score, detector.tells_states) == ("mtcnn-stock", 0.5, False)
+    (faces,) = load_detector("mtcnn-stock")([portrait.image])
     assert len(faces) == 1
     assert iou(faces.boxes, portrait.box)[0, 0] >= 0.5
     assert faces.landmarks is not None
@@ -248,7 +273,7 @@ def test_networks_of_the_package(package: Any) -> None:
 def test_same_as_the_package(package: Any, shared: Path) -> None:
     """On real photos it finds what the package finds: within 1 px and 0.01 of score."""
     weights.get("mtcnn-stock")
-    detector, count = load_detector("mtcnn"), 0
+    detector, count = load_detector("mtcnn-stock"), 0
     for path in photos(shared, 12):
         image = read_image(path)
         (faces,) = detector([image])

@@ -27,8 +27,8 @@ def test_moved() -> None:
 
 def test_candidates(networks: list[OnnxModel]) -> None:
     """Candidates are squares, best first, and fewer from stage to stage."""
-    first = proposals(networks[0], IMAGE, 20)
-    second = refined(networks[1], IMAGE, first)
+    first = proposals(networks[0], IMAGE, 20, 0.6)
+    second = refined(networks[1], IMAGE, first, 0.7)
     assert len(first.boxes) > len(second.boxes) > 0
     for found in (first, second):
         widths, heights = (found.boxes[:, 2:] - found.boxes[:, :2]).T
@@ -46,15 +46,15 @@ def test_lower_scores(networks: list[OnnxModel]) -> None:
 
 def test_min_face(networks: list[OnnxModel]) -> None:
     """With a larger smallest face there are fewer sizes to look at, and fewer proposals."""
-    near, far = (proposals(networks[0], IMAGE, side).boxes for side in (12, 30))
+    near, far = (proposals(networks[0], IMAGE, side, 0.6).boxes for side in (12, 30))
     assert len(near) > len(far) > 0
 
 
 def test_many_candidates(networks: list[OnnxModel], monkeypatch: pytest.MonkeyPatch) -> None:
     """Only so many of the best go on."""
-    found = proposals(networks[0], IMAGE, 20)
+    found = proposals(networks[0], IMAGE, 20, 0.6)
     monkeypatch.setattr("maskwatch.detectors.mtcnn.stages._MAX_CANDIDATES", 3)
-    fewer = proposals(networks[0], IMAGE, 20)
+    fewer = proposals(networks[0], IMAGE, 20, 0.6)
     assert len(found.boxes) > 3
     assert fewer.boxes.tolist() == found.boxes[:3].tolist()
     assert fewer.scores.tolist() == found.scores[:3].tolist()
@@ -62,7 +62,7 @@ def test_many_candidates(networks: list[OnnxModel], monkeypatch: pytest.MonkeyPa
 
 def test_nothing(networks: list[OnnxModel]) -> None:
     """A picture too small to hold a face has no candidates, also behind the R-Net."""
-    found = proposals(networks[0], np.zeros((10, 10, 3), np.uint8), 20)
+    found = proposals(networks[0], np.zeros((10, 10, 3), np.uint8), 20, 0.6)
     assert found.boxes.shape == (0, 4)
     none = Candidates(found.boxes, found.scores)
-    assert refined(networks[1], IMAGE, none).boxes.shape == (0, 4)
+    assert refined(networks[1], IMAGE, none, 0.7).boxes.shape == (0, 4)

@@ -26,10 +26,10 @@ def test_unknown(name: str) -> None:
 
 def test_names() -> None:
     """These names are promised."""
-    assert {"auto", "haar", "mtcnn", "ssd", "yunet"} <= set(DETECTORS)
+    assert {"auto", "haar", "mtcnn", "mtcnn-stock", "ssd", "yunet"} <= set(DETECTORS)
 
 
-@pytest.mark.parametrize("name", ["mtcnn", "ssd", "yunet"])
+@pytest.mark.parametrize("name", ["mtcnn-stock", "ssd", "yunet"])
 def test_not_installed(name: str) -> None:
     """A detector whose files are not installed says which command gets them."""
     with pytest.raises(ModelNotFoundError, match=f"Run: maskwatch models get {name}"):

@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("keras", reason="Keras is not installed (extra train)")
 
-from maskwatch.detectors.mtcnn import MtcnnDetector
+from maskwatch.detectors.mtcnn import STOCK, MtcnnDetector
 from maskwatch.images import write_image
 from maskwatch.training.mtcnn import recall
 from maskwatch.training.mtcnn.photos import Photo
 from maskwatch.training.mtcnn.recall import BUDGETS, all_recalls, recall_of, table
+from maskwatch.training.mtcnn.runs import Networks
 from maskwatch.training.onepass.pack import IGNORED
 from maskwatch.types import Floats, Image
 from portraits import Portrait
@@ -45,7 +46,7 @@ def test_budgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         photo(tmp_path / "a.png", FACES, [0, 1, 0]),
         photo(tmp_path / "b.png", FACES[:1], [IGNORED]),
     ]
-    found = recall_of("pnet", [], photos, "new")
+    found = recall_of("pnet", Networks((), STOCK), photos, "new")
     assert (found.faces, found.candidates) == (2, 62)
     assert [found.recall(0.5, budget) for budget in BUDGETS] == [0.5, 1.0, 1.0]
     assert [found.recall(0.65, budget) for budget in BUDGETS] == [0.5, 0.5, 0.5]
@@ -63,7 +64,8 @@ def test_networks(tmp_path: Path, astronaut: Portrait) -> None:
     boxes = astronaut.box - np.array([140, 20, 140, 20], np.float32)
     photos = [Photo(path, boxes, np.array([1]), "a")]
     files = write_mtcnn(tmp_path)
-    rows = all_recalls({"one": files, "two": files}, photos)
+    networks = Networks(tuple(files), STOCK)
+    rows = all_recalls({"one": networks, "two": networks}, photos)
     assert list(rows) == ["pnet", "rnet", "onet"]
     for same in rows.values():
         assert [row.name for row in same] == ["one", "two"]

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("keras", reason="Keras is not installed (extra train)")
 pytest.importorskip("onnx", reason="onnx is not installed (extra train)")
 
-from maskwatch.detectors.mtcnn import MtcnnDetector
+from maskwatch.detectors.mtcnn import MtcnnDetector, files_in
 from maskwatch.errors import OutputExistsError, UsageError
 from maskwatch.images import read_image, write_image
 from maskwatch.training.mtcnn import runs
@@ -105,7 +105,7 @@ def test_all_three(tmp_path: Path, data: Path, some_start: dict[str, Any]) -> No
     """A run leaves three networks that a detector loads, crops, previews, counts and recalls."""
     notes, out = Notes(), tmp_path / "run"
     assert train([data], out, RECIPE, observer=notes)
-    found = MtcnnDetector(runs.onnx_files(out), 0.0)([read_image(data / "images" / "0.png")])
+    found = MtcnnDetector(files_in(out), 0.0)([read_image(data / "images" / "0.png")])
     assert found[0].landmarks is None
     for stage in STAGES:
         assert (out / stage / "samples.png").is_file()
@@ -177,7 +177,7 @@ def test_landmarks_are_kept(tmp_path: Path, data: Path, some_start: dict[str, An
     known = np.isfinite(rows["landmarks"]).all(axis=1)
     bare = (rows["kind"] == 1) & (rows["state"] == 1)
     assert 0 < known.sum() == bare.sum() < len(rows)
-    found = MtcnnDetector(runs.onnx_files(out), 0.0)([read_image(data / "images" / "0.png")])
+    found = MtcnnDetector(files_in(out), 0.0)([read_image(data / "images" / "0.png")])
     assert found[0].landmarks is not None
 
 

@@ -16,7 +16,7 @@ NO_BOXES = np.zeros((0, 4), np.float32)
 
 
 def photo(height: int, width: int) -> Image:
-    """A smooth picture, so that JPEG keeps it well."""
+    """A smooth picture, so that compression keeps it well."""
     ys, xs = np.mgrid[:height, :width]
     return np.stack([xs * 255 / width, ys * 255 / height, xs * 0 + 90], axis=-1).astype(np.uint8)
 

@@ -30,8 +30,9 @@ def detect(
     detector: Annotated[
         str,
         typer.Option(
-            help="onepass, onepass-fast, haar, mtcnn, ssd, yunet, yunet-n, ultra, aizoo, the .onnx "
-            "file of a one-pass detector, or auto: onepass."
+            help="onepass, onepass-fast, mtcnn, mtcnn-stock, haar, ssd, yunet, yunet-n, ultra, "
+            "aizoo, the .onnx file of a one-pass detector, the folder of a run of mtcnn train, or "
+            "auto: onepass."
         ),
     ] = "auto",
     classifier: Annotated[

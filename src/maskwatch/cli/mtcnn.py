@@ -99,7 +99,9 @@ def train(
 def evaluate(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL[,MODEL]", help="stock, or folders of runs; before first."),
+        typer.Argument(
+            metavar="MODEL[,MODEL]", help="default, stock, or folders of runs; before first."
+        ),
     ],
     data: Annotated[
         list[Path], typer.Argument(metavar="DATA...", help="Folders of photos with boxes.")
@@ -112,7 +114,7 @@ def evaluate(
     ] = None,
     min_score: Annotated[
         float | None,
-        typer.Option(help="Faces scored lower are not found.", min=0, max=1, show_default="0.8"),
+        typer.Option(help="Faces scored lower are not found.", min=0, max=1, show_default="own"),
     ] = None,
     min_size: Annotated[
         float, typer.Option(help="Leave out faces smaller than this many pixels.", min=0)

@@ -11,7 +11,7 @@ from maskwatch import weights
 from maskwatch.detectors.base import Detector
 from maskwatch.detectors.parallel import ParallelDetector
 from maskwatch.errors import UnknownNameError
-from maskwatch.models import embedded_path
+from maskwatch.models import embedded_path, embedded_paths
 
 __all__ = ["DETECTORS", "Detector", "load_detector"]
 
@@ -60,9 +60,17 @@ def _aizoo(min_score: float | None) -> Detector:
 
 
 def _mtcnn(min_score: float | None) -> Detector:
-    from maskwatch.detectors.mtcnn import MtcnnDetector
+    from maskwatch.detectors.mtcnn import TRAINED, MtcnnDetector
 
-    return MtcnnDetector(weights.require("mtcnn-stock"), **_given(min_score))
+    return MtcnnDetector(embedded_paths("mtcnn"), min_score, thresholds=TRAINED)
+
+
+def _mtcnn_stock(min_score: float | None) -> Detector:
+    from maskwatch.detectors.mtcnn import STOCK, MtcnnDetector
+
+    detector = MtcnnDetector(weights.require("mtcnn-stock"), min_score, thresholds=STOCK)
+    detector.name = "mtcnn-stock"
+    return detector
 
 
 def _onepass(name: str, min_score: float | None) -> Detector:
@@ -85,11 +93,20 @@ def _from_file(path: str, min_score: float | None) -> Detector:
     return detector
 
 
+def _from_run(folder: str, min_score: float | None) -> Detector:
+    from maskwatch.detectors.mtcnn import TRAINED, MtcnnDetector, files_in
+
+    detector = MtcnnDetector(files_in(Path(folder)), min_score, thresholds=TRAINED)
+    detector.name = folder
+    return detector
+
+
 DETECTORS: dict[str, Callable[[float | None], Detector]] = {
     "aizoo": _aizoo,
     "auto": partial(_onepass, EMBEDDED),
     "haar": _haar,
     "mtcnn": _mtcnn,
+    "mtcnn-stock": _mtcnn_stock,
     EMBEDDED: partial(_onepass, EMBEDDED),
     FAST: partial(_onepass, FAST),
     "ssd": _ssd,
@@ -106,7 +123,8 @@ def load_detector(
     """Make a detector.
 
     Args:
-        name: One of `DETECTORS`, or the path of the `.onnx` file of a one-pass detector.
+        name: One of `DETECTORS`, the path of the `.onnx` file of a one-pass detector, or the folder
+            of a run of `maskwatch mtcnn train`.
         min_score: Faces scored lower are not returned; None takes the detector's own default.
         workers: Pictures of one call that are looked at side by side.
 
@@ -119,6 +137,8 @@ def load_detector(
         make = partial(DETECTORS[name], min_score)
     elif name.endswith(".onnx"):
         make = partial(_from_file, name, min_score)
+    elif name and Path(name).is_dir():
+        make = partial(_from_run, name, min_score)
     else:
         raise UnknownNameError("detector", name, DETECTORS)
     return make() if workers < 2 else ParallelDetector(make, workers)

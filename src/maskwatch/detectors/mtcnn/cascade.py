@@ -12,9 +12,9 @@ from maskwatch.detectors.mtcnn.crops import cut
 from maskwatch.detectors.mtcnn.overlap import suppressed
 from maskwatch.detectors.mtcnn.stages import (
     MAX_OVERLAP,
-    PROPOSAL_SCORE,
-    REFINED_SCORE,
+    STOCK,
     Candidates,
+    Thresholds,
     moved,
     proposals,
     refined,
@@ -38,10 +38,9 @@ class MtcnnDetector:
     def __init__(
         self,
         files: Sequence[Path],
-        min_score: float = 0.8,
+        min_score: float | None = None,
         *,
-        min_proposal_score: float = PROPOSAL_SCORE,
-        min_refined_score: float = REFINED_SCORE,
+        thresholds: Thresholds = STOCK,
         min_face_px: float = MIN_FACE_PX,
         threads: int | None = None,
     ) -> None:
@@ -50,9 +49,8 @@ class MtcnnDetector:
         Args:
             files: P-Net, R-Net and O-Net, in this order, as `maskwatch.weights.mtcnn_network`
                 describes them.
-            min_score: Faces scored lower are not returned.
-            min_proposal_score: What the P-Net's candidates must exceed.
-            min_refined_score: What the R-Net's must exceed.
+            min_score: Faces scored lower are not returned; None takes that of the thresholds.
+            thresholds: What candidates must score, which belongs to the weights.
             min_face_px: Side of the smallest faces that are looked for; time goes with its square.
             threads: Threads for one call of a network; None takes one for each core.
 
@@ -62,9 +60,8 @@ class MtcnnDetector:
         """
         if len(files) != len(_SIDES_PX):
             raise ModelFileError(f"MTCNN has three files, P-, R- and O-Net; got {len(files)}.")
-        self.min_score = min_score
-        self.min_proposal_score = min_proposal_score
-        self.min_refined_score = min_refined_score
+        self.min_score = thresholds.face if min_score is None else min_score
+        self.thresholds = thresholds
         self.min_face_px = min_face_px
         self._pnet, self._rnet, self._onet = (
             _load(path, side_px, threads) for path, side_px in zip(files, _SIDES_PX, strict=True)
@@ -79,8 +76,8 @@ class MtcnnDetector:
         return [self._find(image) for image in images]
 
     def _find(self, image: Image) -> Faces:
-        found = proposals(self._pnet, image, self.min_face_px, self.min_proposal_score)
-        return self._finish(image, refined(self._rnet, image, found, self.min_refined_score))
+        found = proposals(self._pnet, image, self.min_face_px, self.thresholds.proposal)
+        return self._finish(image, refined(self._rnet, image, found, self.thresholds.refined))
 
     def _finish(self, image: Image, candidates: Candidates) -> Faces:
         """The last stage: of candidates those that are faces to the O-Net, as their boxes."""

@@ -13,8 +13,27 @@ from maskwatch.detectors.mtcnn.pyramid import scales, shrunk, windows
 from maskwatch.runtime import OnnxModel
 from maskwatch.types import Floats, Image
 
-PROPOSAL_SCORE, REFINED_SCORE = 0.6, 0.7
-"""What the candidates of P-Net and R-Net must exceed in the package `mtcnn` 1.0."""
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Scores that belong to the weights of three networks.
+
+    Attributes:
+        proposal: What a candidate of the P-Net must exceed.
+        refined: What one of the R-Net must exceed.
+        face: What the O-Net must give at the least.
+    """
+
+    proposal: float
+    refined: float
+    face: float
+
+
+STOCK = Thresholds(0.6, 0.7, 0.8)
+"""Of the package `mtcnn` 1.0."""
+
+TRAINED = Thresholds(0.4, 0.4, 0.7)
+"""Of networks that `maskwatch mtcnn train` trained."""
 
 MAX_OVERLAP = 0.7
 
@@ -37,9 +56,7 @@ class Candidates:
     scores: Floats
 
 
-def proposals(
-    pnet: OnnxModel, image: Image, min_face_px: float, min_score: float = PROPOSAL_SCORE
-) -> Candidates:
+def proposals(pnet: OnnxModel, image: Image, min_face_px: float, min_score: float) -> Candidates:
     """The first stage: what the P-Net takes for faces, anywhere and of any size.
 
     Args:
@@ -63,9 +80,7 @@ def proposals(
     return _kept(np.concatenate(boxes), np.concatenate(scores))
 
 
-def refined(
-    rnet: OnnxModel, image: Image, candidates: Candidates, min_score: float = REFINED_SCORE
-) -> Candidates:
+def refined(rnet: OnnxModel, image: Image, candidates: Candidates, min_score: float) -> Candidates:
     """The second stage: of candidates those that the R-Net takes for faces; as above."""
     if not len(candidates.boxes):
         return candidates

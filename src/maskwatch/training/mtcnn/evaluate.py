@@ -31,7 +31,7 @@ from maskwatch.training.detection.sheets import Cell, drawn
 from maskwatch.training.detection.specs import LOW_SCORE
 from maskwatch.training.mtcnn.photos import validation_photos
 from maskwatch.training.mtcnn.recall import StageRecall, all_recalls, table
-from maskwatch.training.mtcnn.runs import model_files
+from maskwatch.training.mtcnn.runs import model_networks
 from maskwatch.types import Faces, Image
 
 MASKED = NAMES[0]
@@ -48,19 +48,21 @@ class MtcnnContender:
         """Load them.
 
         Args:
-            model: `stock`, or the folder of a run.
+            model: `default`, `stock`, or the folder of a run.
             min_score: Faces scored lower are not found as shipped; None takes the usual.
 
         Raises:
             ModelError: A file is missing or damaged.
         """
-        self.files = model_files(model)
+        self.networks = model_networks(model)
         self.name = Path(model).name or model
-        self._shipped = MtcnnDetector(self.files)
-        if min_score is not None:
-            self._shipped.min_score = min_score
+        self._shipped = self._loaded(min_score)
         self.min_score = self._shipped.min_score
-        self._all = MtcnnDetector(self.files, min(LOW_SCORE, self.min_score))
+        self._all = self._loaded(min(LOW_SCORE, self.min_score))
+
+    def _loaded(self, min_score: float | None) -> MtcnnDetector:
+        networks = self.networks
+        return MtcnnDetector(networks.files, min_score, thresholds=networks.thresholds)
 
     def as_shipped(self, image: Image) -> Faces:
         """What serving finds."""
@@ -127,7 +129,7 @@ def evaluate_mtcnn(
     """Measure MTCNN before and after.
 
     Args:
-        models: `stock`, or folders of runs.
+        models: `default`, `stock`, or folders of runs.
         data: Folders of data sets.
         split: `train`, `val`, `test` or `all`; None takes `test`, else `val`, else everything.
         min_score: Of the faces found as shipped; None takes the usual.
@@ -147,8 +149,8 @@ def evaluate_mtcnn(
     if by_network:
         photos = validation_photos(data, min_face_px=min_face_px, track=track).photos
         if photos:
-            files = {contender.name: contender.files for contender in contenders}
-            recalls = all_recalls(files, photos, track)
+            networks = {contender.name: contender.networks for contender in contenders}
+            recalls = all_recalls(networks, photos, track)
     return MtcnnComparison(done, recalls)
 
 
@@ -165,7 +167,7 @@ def load_contenders(models: Sequence[str], min_score: float | None) -> list[Mtcn
         if names.count(name) > 1:
             raise UsageError(f"two models are called {name}. Name each once, or rename a folder.")
     if not names:
-        raise UsageError("no model was named. Give stock, or folders of runs.")
+        raise UsageError("no model was named. Give default, stock, or folders of runs.")
     return contenders
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from maskwatch.runtime import OnnxModel
 from maskwatch.training.detection.evaluate import MIN_FACE_PX
 from maskwatch.training.mtcnn.networks import STAGES
 from maskwatch.training.mtcnn.photos import Photo
+from maskwatch.training.mtcnn.runs import Networks
 from maskwatch.training.onepass.pack import IGNORED
 from maskwatch.types import Floats, Image
 
@@ -57,7 +57,7 @@ class StageRecall:
 
 def recall_of(
     stage: str,
-    files: Sequence[Path],
+    networks: Networks,
     photos: Sequence[Photo],
     name: str,
     *,
@@ -72,14 +72,14 @@ def recall_of(
 
     Args:
         stage: The network.
-        files: ONNX files of it and of those before it.
+        networks: It and those before it.
         photos: With labelled faces.
         name: Of what is measured.
         min_face_px: Faces whose box has a smaller square root of its area do not count.
         smallest_px: Side of the smallest faces that are looked for.
         track: Shows how far it is.
     """
-    look = _Look(stage, files, smallest_px)
+    look = _Look(stage, networks, smallest_px)
     hits = {(min_iou, budget): 0 for min_iou in IOUS for budget in BUDGETS}
     faces = candidates = 0
     for photo in track(photos, f"{name}: recall of the {stage}"):
@@ -96,22 +96,26 @@ def recall_of(
 class _Look:
     """Gives the boxes of a network's candidates, best first."""
 
-    def __init__(self, stage: str, files: Sequence[Path], smallest_px: float) -> None:
+    def __init__(self, stage: str, networks: Networks, smallest_px: float) -> None:
         self._stage, self._smallest_px = stage, smallest_px
+        self._thresholds = networks.thresholds
         if stage == "onet":
-            self._whole = MtcnnDetector(files, LOW_SCORE, min_face_px=smallest_px)
+            self._whole = MtcnnDetector(
+                networks.files, LOW_SCORE, thresholds=networks.thresholds, min_face_px=smallest_px
+            )
         else:
-            self._networks = [OnnxModel(path) for path in files]
+            self._networks = [OnnxModel(path) for path in networks.files]
 
     def __call__(self, image: Image) -> Floats:
         if self._stage == "onet":
             return self._whole([image])[0].boxes
         if self._stage == "pnet":
             return self._proposals(image, LOW_SCORE).boxes
-        return refined(self._networks[1], image, self._proposals(image), LOW_SCORE).boxes
+        before = self._proposals(image, self._thresholds.proposal)
+        return refined(self._networks[1], image, before, LOW_SCORE).boxes
 
-    def _proposals(self, image: Image, *min_score: float) -> Candidates:
-        return proposals(self._networks[0], image, self._smallest_px, *min_score)
+    def _proposals(self, image: Image, min_score: float) -> Candidates:
+        return proposals(self._networks[0], image, self._smallest_px, min_score)
 
 
 def table(stage: str, rows: Sequence[StageRecall]) -> str:
@@ -132,19 +136,19 @@ def table(stage: str, rows: Sequence[StageRecall]) -> str:
 
 
 def all_recalls(
-    models: Mapping[str, Sequence[Path]], photos: Sequence[Photo], track: Track = silently
+    models: Mapping[str, Networks], photos: Sequence[Photo], track: Track = silently
 ) -> dict[str, list[StageRecall]]:
     """Recalls of all networks of several models, by network.
 
     Args:
-        models: By name: the three files.
+        models: By name: all three networks.
         photos: With labelled faces.
         track: Shows how far it is.
     """
     return {
         stage: [
-            recall_of(stage, files[: number + 1], photos, name, track=track)
-            for name, files in models.items()
+            recall_of(stage, networks.first(number + 1), photos, name, track=track)
+            for name, networks in models.items()
         ]
         for number, stage in enumerate(STAGES)
     }

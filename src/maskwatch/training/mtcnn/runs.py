@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ import numpy as np
 
 from maskwatch import weights
 from maskwatch.datasets.importing import put
+from maskwatch.detectors.mtcnn import STOCK as STOCK_SCORES
+from maskwatch.detectors.mtcnn import TRAINED, Thresholds, files_in
 from maskwatch.errors import ModelError, OutputExistsError, UsageError
+from maskwatch.models import embedded_paths
 from maskwatch.training import runs
 from maskwatch.training.checkpoints import writing
 from maskwatch.training.mtcnn.networks import STAGES
@@ -25,7 +29,7 @@ from maskwatch.types import Floats
 from maskwatch.weights import mtcnn_stock
 
 FACTS = "mtcnn.json"
-STOCK, NOTHING = "stock", "none"
+DEFAULT, STOCK, NOTHING = "default", "stock", "none"
 
 
 def onnx_file(folder: Path, stage: str) -> Path:
@@ -33,29 +37,53 @@ def onnx_file(folder: Path, stage: str) -> Path:
     return folder / f"{stage}.onnx"
 
 
-def onnx_files(folder: Path) -> list[Path]:
-    """All three."""
-    return [onnx_file(folder, stage) for stage in STAGES]
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Networks that look one after the other, or the first ones of them.
+
+    Attributes:
+        files: Their ONNX files.
+        thresholds: Scores that belong to them.
+    """
+
+    files: tuple[Path, ...]
+    thresholds: Thresholds
+
+    def first(self, count: int) -> Networks:
+        """So many of them."""
+        return Networks(self.files[:count], self.thresholds)
 
 
-def model_files(model: str) -> list[Path]:
-    """The three networks of `stock` or of a run.
+def networks_in(folder: Path, start: str = "") -> Networks:
+    """Those of a run, or those that it began with, whether they are there or not.
+
+    Args:
+        folder: Of the run, or of its beginning.
+        start: What the run began with, if these are meant.
+    """
+    return Networks(tuple(files_in(folder)), STOCK_SCORES if start == STOCK else TRAINED)
+
+
+def model_networks(model: str) -> Networks:
+    """The three networks of `default`, which come with maskwatch, of `stock`, or of a run.
 
     Raises:
         ModelNotFoundError: The stock weights are not installed.
         ModelError: The folder is no run, or its training has not come to an end.
     """
+    if model == DEFAULT:
+        return Networks(embedded_paths("mtcnn"), TRAINED)
     if model == STOCK:
-        return list(weights.require("mtcnn-stock"))
+        return Networks(weights.require("mtcnn-stock"), STOCK_SCORES)
     folder = Path(model)
     if read_facts(folder) is None:
         raise ModelError(f"{model} is no run: it has no {FACTS}. maskwatch mtcnn train makes one.")
-    for path in onnx_files(folder):
+    for path in files_in(folder):
         if not path.is_file():
             raise ModelError(
                 f"{folder} lacks {path.name}. Give the command of its training again to go on."
             )
-    return onnx_files(folder)
+    return networks_in(folder)
 
 
 def start_arrays(start: str) -> dict[str, list[Floats]]:

@@ -242,12 +242,13 @@ def _keep_trained(job: _Job, stage: str, network: keras.Model) -> None:
 def _recalls(job: _Job, stage: str) -> list[StageRecall]:
     """Of the networks begun with, where there are any, and of the run's."""
     number = STAGES.index(stage) + 1
-    models = {job.out.name: runs.onnx_files(job.out)[:number]}
+    models = {job.out.name: runs.networks_in(job.out).first(number)}
     if job.start:
         folder = job.out / "start"
         for one in STAGES[:number]:
             if not runs.onnx_file(folder, one).is_file():
                 export(one, job.start[one], runs.onnx_file(folder, one))
-        models = {str(job.facts["from"]): runs.onnx_files(folder)[:number], **models}
+        start = str(job.facts["from"])
+        models = {start: runs.networks_in(folder, start).first(number), **models}
     held = job.held()
-    return [recall_of(stage, files, held, name, track=job.track) for name, files in models.items()]
+    return [recall_of(stage, each, held, name, track=job.track) for name, each in models.items()]
