@@ -45,6 +45,8 @@ bench: $(VENV)/.dev
 
 bench-detectors: $(VENV)/.dev
 	$(BIN)/python benchmarks/detectors.py
+	$(BIN)/python benchmarks/judges.py
+	$(BIN)/python benchmarks/turned.py
 
 bench-train: $(VENV)/.dev
 	$(BIN)/python benchmarks/train.py

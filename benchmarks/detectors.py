@@ -21,6 +21,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from typing import Any
 import cv2
 import numpy as np
 from machine import SHARED, install_from_shared, machine
+from photos import val_records
 
 from maskwatch import __version__, weights
 from maskwatch.classifier import OnnxClassifier, classify, load_classifier, share_of
@@ -37,7 +39,6 @@ from maskwatch.errors import MaskwatchError
 from maskwatch.images import read_image
 from maskwatch.metrics.detection import ANY, DetectionReport
 from maskwatch.training.detection import evaluate_detectors
-from maskwatch.training.detection.photos import find_photos
 from maskwatch.types import CLASSES, Image
 
 NAMES = (
@@ -90,6 +91,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ.setdefault("MASKWATCH_HOME", scratch)
         install_from_shared(("yunet", "yunet-n", "ssd", "ultra", "aizoo"))
+        with suppress(MaskwatchError):  # told of where it is loaded
+            weights.get("mtcnn-stock")
         contenders, skipped = load(args.detectors.split(","))
         measure(contenders, photos, args.rounds)
         times = [figures(contender, contenders, len(photos)) for contender in contenders]
@@ -112,11 +115,7 @@ def main() -> None:
 
 def scaled_photos(folder: Path, limit: int | None) -> list[Image]:
     """The photos of the split `val`, or so many spread over it, at the long side measured."""
-    if not folder.is_dir():
-        raise SystemExit(f"no photos in {folder}: give a folder with --data.")
-    (found,), _ = find_photos([folder], "val")
-    records = found.records[:: max(1, len(found.records) // limit)] if limit else found.records
-    return [at_long_side(read_image(record.path)) for record in records[:limit]]
+    return [at_long_side(read_image(record.path)) for record in val_records(folder, limit)]
 
 
 def at_long_side(image: Image) -> Image:

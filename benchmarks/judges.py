@@ -23,6 +23,7 @@ from maskwatch import __version__
 from maskwatch.boxes import areas
 from maskwatch.classifier import classify, load_classifier
 from maskwatch.detectors import load_detector
+from maskwatch.metrics.classification import number
 from maskwatch.metrics.detection import DetectionReport
 from maskwatch.training.detection.evaluate import evaluate_contenders
 from maskwatch.training.detection.specs import LOW_SCORE
@@ -38,6 +39,8 @@ class Judges:
     def __init__(self, name: str) -> None:
         """Load the detector, as shipped and down to low scores."""
         shipped = load_detector(name)
+        if not shipped.tells_states:
+            raise SystemExit(f"{name} tells no mask states. Choose onepass, onepass-fast or aizoo.")
         self.name, self.min_score = name, shipped.min_score
         self._detectors = {"shipped": shipped, "low": load_detector(name, LOW_SCORE)}
         self._classifier = load_classifier()
@@ -101,9 +104,9 @@ def figures(mixture: Mixture, report: DetectionReport) -> dict[str, Any]:
         "share": mixture.share,
         "from_px": mixture.from_px,
         "faces": report.states.count,
-        "states_right": round(report.states.accuracy, 4),
-        "ap50_mean": round(report.mean("ap50"), 4),
-        **{f"ap50_{state}": round(float(value), 4) for state, value in ap50.items()},
+        "states_right": number(report.states.accuracy),
+        "ap50_mean": number(report.mean("ap50")),
+        **{f"ap50_{state}": number(value) for state, value in ap50.items()},
     }
 
 
@@ -115,7 +118,7 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
         f"| --- | --- |{' ---: |' * len(columns)}",
     ]
     for row in rows:
-        cells = " | ".join(f"{row[key]:g}" for key in columns)
+        cells = " | ".join("" if row[key] is None else f"{row[key]:g}" for key in columns)
         lines.append(f"| {row['source']} | {row['detector']} | {cells} |")
     return lines
 

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 from machine import SHARED, machine
+from photos import val_records
 
 from maskwatch import __version__, weights
 from maskwatch.detectors import load_detector
 from maskwatch.images import read_image
-from maskwatch.training.detection.photos import find_photos
 from maskwatch.types import Image
 
 MAX_PX = 1.0
@@ -70,11 +70,7 @@ Find = Callable[[Image], Any]
 
 def val_photos(folder: Path, count: int) -> list[Image]:
     """So many photos, spread over the split `val`."""
-    if not folder.is_dir():
-        raise SystemExit(f"no photos in {folder}: give a folder with --data.")
-    (found,), _ = find_photos([folder], "val")
-    records = found.records[:: max(1, len(found.records) // count)][:count]
-    return [read_image(record.path) for record in records]
+    return [read_image(record.path) for record in val_records(folder, count)]
 
 
 def ours() -> Find:

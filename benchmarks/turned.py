@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from typing import Any
 import cv2
 import numpy as np
 from machine import SHARED, install_from_shared, machine
+from photos import val_records
 
 from maskwatch import __version__
 from maskwatch.boxes import areas, iou, mapped
-from maskwatch.datasets.voc import read_voc
 from maskwatch.detectors import Detector, load_detector
 from maskwatch.images import read_image
 from maskwatch.preprocess import PADDING
+from maskwatch.training.detection.photos import usable_labels
 from maskwatch.types import Floats, Image
 
 DEGREES = (0, 15, 30, 45, 60, 90, 180)
@@ -58,19 +60,21 @@ def hits(detector: Detector, photos: Sequence[tuple[Image, Floats]], degrees: fl
 
 def labelled(folder: Path, limit: int | None) -> list[tuple[Image, Floats]]:
     """Photos, or so many spread over them, with the boxes of faces that are large enough."""
-    if not folder.is_dir():
-        raise SystemExit(f"no photos in {folder}: give a folder with --data.")
-    records = list(read_voc(folder, "val"))
-    records = records[:: max(1, len(records) // limit)][:limit] if limit else records
-    large = [photo.boxes[np.sqrt(areas(photo.boxes)) >= MIN_FACE_PX] for photo in records]
-    return [(read_image(photo.path), boxes) for photo, boxes in zip(records, large, strict=True)]
+    photos = []
+    for record in val_records(folder, limit):
+        image = read_image(record.path)
+        boxes, _ = usable_labels(record, image, Counter())
+        photos.append((image, boxes[np.sqrt(areas(boxes)) >= MIN_FACE_PX]))
+    if not any(len(boxes) for _, boxes in photos):
+        raise SystemExit(f"no face of {MIN_FACE_PX:g} px is labelled in {folder}.")
+    return photos
 
 
 def main() -> None:
     """Measure, print a table and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "detection" / "ilc")
-    parser.add_argument("--detectors", default="onepass,onepass-fast,yunet,ultra,aizoo")
+    parser.add_argument("--detectors", default="onepass,onepass-fast,mtcnn,yunet,ultra,aizoo")
     parser.add_argument("--photos", type=int, help="so many of them only")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/turned.json"))
     args = parser.parse_args()
@@ -81,16 +85,16 @@ def main() -> None:
     print(f"| --- |{' ---: |' * len(DEGREES)}")
     with tempfile.TemporaryDirectory() as scratch:
         os.environ.setdefault("MASKWATCH_HOME", scratch)
-        install_from_shared(("yunet", "ultra", "aizoo"))
-        for name in args.detectors.split(","):
-            detector = load_detector(name)
+        install_from_shared(("yunet", "yunet-n", "ssd", "ultra", "aizoo"))
+        detectors = {name: load_detector(name) for name in args.detectors.split(",")}
+        for name, detector in detectors.items():
             recall = {d: round(hits(detector, photos, d) / faces, 3) for d in DEGREES}
             rows.append({"detector": name, "recall": recall})
             print(f"| {name} | {' | '.join(f'{r:.2f}' for r in recall.values())} |", flush=True)
     result = {
         "machine": machine(),
         "maskwatch": __version__,
-        "photos": {"data": "ilc val", "count": len(photos), "faces": faces},
+        "photos": {"data": f"{args.data.name} val", "count": len(photos), "faces": faces},
         "min_face_px": MIN_FACE_PX,
         "min_iou": MIN_IOU,
         "rows": rows,

@@ -3,9 +3,10 @@
 python scripts/train_mtcnn.py --data DATA --out RUN
 
 DATA holds `detection/{ilc,kaggle,wider,negatives}` (photos with VOC boxes; the last without faces).
-Training begins with the stock weights (`maskwatch models get mtcnn-stock`), and faces that nobody
-labelled are found by `yunet-n` (`maskwatch models get yunet-n`) and ignored. It is what `maskwatch
-mtcnn train` does with the steps below; a run that was cut off goes on, a finished one is only
+Training begins with the stock weights, which are measured beside the outcome (`pip install
+'.[train,mtcnn]'`, `maskwatch models get mtcnn-stock`), and faces that nobody labelled are found by
+`yunet-n` and ignored (`maskwatch models get yunet-n`). It is what `maskwatch mtcnn train` does with
+`--finder yunet-n --steps 10000,6000,5000`; a run that was cut off goes on, a finished one is only
 measured again. RUN receives the networks and `card/` with the files for `src/maskwatch/models/`.
 """
 
@@ -18,15 +19,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from maskwatch import weights
 from maskwatch.detectors import load_detector
-from maskwatch.detectors.mtcnn import files_in
+from maskwatch.detectors.mtcnn import of_run
 from maskwatch.metrics.detection import ANY, LOOSE_IOU, DetectionReport
 from maskwatch.training.mtcnn import runs
-from maskwatch.training.mtcnn.evaluate import by_state, evaluate_mtcnn, masked
+from maskwatch.training.mtcnn.evaluate import by_state, evaluate_mtcnn
 from maskwatch.training.mtcnn.networks import STAGES
 from maskwatch.training.mtcnn.recipe import MtcnnRecipe
 from maskwatch.training.mtcnn.train import train
 from maskwatch.training.observer import Silent
+from maskwatch.types import CLASSES
 from maskwatch.weights.disk import sha256
 
 SOURCES = ("ilc", "kaggle", "wider")
@@ -56,6 +59,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    weights.require("mtcnn-stock")
     base = MtcnnRecipe()
     stages = {name: replace(each, steps=STEPS[name]) for name, each in base.stages.items()}
     recipe = replace(base, stages=stages)
@@ -85,7 +89,7 @@ class Lines(Silent):
 def write_files(run: Path, folder: Path) -> None:
     """Copy the networks under the names that they are embedded with."""
     folder.mkdir(exist_ok=True)
-    for stage, path in zip(STAGES, files_in(run), strict=True):
+    for stage, path in zip(STAGES, of_run(run).files, strict=True):
         shutil.copyfile(path, folder / f"{NAME}-{stage}.onnx")
 
 
@@ -112,8 +116,9 @@ def measured(run: str, detection: Path) -> dict[str, Any]:
 def figures(report: DetectionReport) -> dict[str, Any]:
     """What a card tells of one model on one data set."""
     whole = report.scores[ANY].json()
-    states = {name: tally.json() for name, tally in by_state(report, LOOSE_IOU).items()}
-    return {"any": whole, "masked_iou30": masked(report).json(), "iou30": states}
+    tallies = by_state(report, LOOSE_IOU)
+    states = {str(state): tallies[state].json() for state in CLASSES}
+    return {"any": whole, "by_state_iou30": states}
 
 
 def write_card(folder: Path, recipe: MtcnnRecipe, scores: dict[str, Any]) -> None:

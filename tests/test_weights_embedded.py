@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ def test_file_is_what_the_card_says(name: str) -> None:
     assert card.bytes <= MAX_BYTES
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_path_of_the_maker(name: str) -> None:
+    """A card names no folder of the machine that it was written on."""
+    text = (Path(models.__file__).parent / f"{name}.json").read_text(encoding="utf-8")
+    assert not re.search(r'"(/|[A-Z]:)', text)
+
+
 def test_every_model_has_a_card() -> None:
     """There is no ONNX file without a card."""
     files = {path.name for path in Path(models.__file__).parent.glob("*.onnx")}
@@ -78,6 +86,7 @@ def test_missing_key(key: str) -> None:
         pytest.param({"seed": True}, "seed is True, expected int", id="bool-for-number"),
         pytest.param({"classes": "a"}, "classes is 'a', expected list", id="text-for-list"),
         pytest.param({"classes": [1]}, "classes is", id="list-of-numbers"),
+        pytest.param({"files": []}, "names no file", id="no-file"),
         pytest.param({"files": ["a.onnx"]}, "a file is 'a.onnx', expected", id="file-as-text"),
         pytest.param({"files": [{"name": "a.onnx"}]}, "a file is .*sha256, bytes", id="short-file"),
         pytest.param({"files": [FILE | {"bytes": "4"}]}, "a file is", id="bytes-as-text"),
@@ -120,6 +129,8 @@ def test_lookup_of_several_files(package: Path) -> None:
         (package / name).write_bytes(b"onnx")
     assert embedded_paths("tiny") == (package / "b.onnx", package / "a.onnx")
     assert embedded()["tiny"].bytes == 8
+    with pytest.raises(ModelFileError, match="'tiny' has 2 files, expected one"):
+        embedded_path("tiny")
 
 
 def test_lookup_without_file(package: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from maskwatch.detectors.mtcnn import STOCK_THRESHOLDS, Networks
 from maskwatch.weights.mtcnn_network import build
 
 Array = NDArray[Any]
@@ -74,6 +75,11 @@ def write_mtcnn(folder: Path, seed: int = 0, *, landmarks: bool = True) -> list[
         path.write_bytes(build(name, lot(name, seed, face=0.5, landmarks=landmarks)))
         paths.append(path)
     return paths
+
+
+def some_networks(folder: Path, *, landmarks: bool = True) -> Networks:
+    """The same with the stock thresholds."""
+    return Networks(tuple(write_mtcnn(folder, landmarks=landmarks)), STOCK_THRESHOLDS)
 
 
 def slow_network(name: str, arrays: list[NDArray[np.float32]], pictures: Array) -> list[Array]:

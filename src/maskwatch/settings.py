@@ -20,7 +20,8 @@ class DetectSettings:
     """What `maskwatch detect` can be told about finding and judging faces.
 
     Attributes:
-        detector: Name of the detector, or `auto` for the embedded `onepass`.
+        detector: Name of the detector, or `auto` for the embedded `onepass`; the `.onnx` file of a
+            one-pass detector, or the folder of a run of `maskwatch mtcnn train`.
         classifier: `default` or the path of an ONNX classifier.
         min_score: Faces scored lower are dropped; None takes the detector's own default.
         distance: `pixels:N`, `faces:N`, or None.

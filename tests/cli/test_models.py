@@ -193,6 +193,17 @@ def test_get_with_force(brought: str) -> None:
     assert "tiny is installed" in done("get", "tiny", "--from", brought, "--force")
 
 
+def test_several_files(registry: Path, card: dict[str, Any]) -> None:
+    """Of an embedded model of several files all paths are told."""
+    (registry / "more.onnx").write_bytes(b"more")
+    more = {"name": "more.onnx", "sha256": hashlib.sha256(b"more").hexdigest(), "bytes": 4}
+    (registry / "small.json").write_text(json.dumps(card | {"files": [*card["files"], more]}))
+    assert done("get", "small").endswith(f"{registry / 'small.onnx'}, {registry / 'more.onnx'}\n")
+    assert f"path: {registry / 'more.onnx'}" in done("info", "small")
+    rows = {row["name"]: row for row in json.loads(done("list", "--json"))}
+    assert rows["small"]["bytes"] == 8
+
+
 def test_get_embedded(registry: Path, card: dict[str, Any]) -> None:
     """An embedded model need not be fetched."""
     assert done("get", "small") == f"small comes with maskwatch: {registry / 'small.onnx'}\n"

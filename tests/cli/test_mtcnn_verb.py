@@ -36,7 +36,7 @@ def _some_stock(monkeypatch: pytest.MonkeyPatch) -> None:
 def made_run(folder: Path, seed: int = 0) -> Path:
     folder.mkdir()
     write_mtcnn(folder, seed)
-    runs.write_facts(folder, {"stages": {}})
+    runs.write_facts(folder, {"stages": {}, "thresholds": {}})
     return folder
 
 

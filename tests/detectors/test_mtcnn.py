@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,21 +16,28 @@ from maskwatch import weights
 from maskwatch.boxes import iou
 from maskwatch.datasets.synthetic import draw_mask, style_named
 from maskwatch.detectors import load_detector
-from maskwatch.detectors.mtcnn import TRAINED, MtcnnDetector, Thresholds
+from maskwatch.detectors.mtcnn import (
+    STOCK_THRESHOLDS,
+    TRAINED_THRESHOLDS,
+    MtcnnDetector,
+    Networks,
+    Thresholds,
+    of_run,
+)
 from maskwatch.detectors.mtcnn.cascade import placed
-from maskwatch.errors import ModelFileError, ModelNotFoundError, ModelOutputError
+from maskwatch.errors import ModelFileError, ModelOutputError
 from maskwatch.images import read_image
 from maskwatch.types import Faces
 from portraits import Portrait
-from tiny_mtcnn import lot, slow_network, write_mtcnn
+from tiny_mtcnn import lot, slow_network, some_networks, write_mtcnn
 
 IMAGE = np.random.default_rng(5).integers(0, 256, (52, 67, 3)).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
     """Networks drawn by lot."""
-    return write_mtcnn(tmp_path_factory.mktemp("mtcnn"))
+    return some_networks(tmp_path_factory.mktemp("mtcnn"))
 
 
 def test_placed() -> None:
@@ -112,7 +121,7 @@ def keep(rows: list[Any], limit: float, mode: str) -> list[Any]:
 @pytest.mark.parametrize("landmarks", [True, False], ids=["landmarks", "no-landmarks"])
 def test_cascade(landmarks: bool, tmp_path: Path) -> None:
     """What is found at once for all boxes is what a loop over levels and boxes finds."""
-    detector = MtcnnDetector(write_mtcnn(tmp_path, landmarks=landmarks), 0.3, threads=1)
+    detector = MtcnnDetector(some_networks(tmp_path, landmarks=landmarks), 0.3, threads=1)
     (faces,) = detector([IMAGE])
     rows = Slow(landmarks).find(IMAGE, 0.3)
     assert len(faces) == len(rows) > 3
@@ -128,50 +137,82 @@ def test_cascade(landmarks: bool, tmp_path: Path) -> None:
     assert faces.state_probs is None
 
 
-def test_min_score(files: list[Path]) -> None:
+def test_min_score(networks: Networks) -> None:
     """Faces scored lower are dropped, and at the limit they stay."""
-    faces = MtcnnDetector(files, 0.3)([IMAGE])[0]
+    faces = MtcnnDetector(networks, 0.3)([IMAGE])[0]
     limit = float(np.median(faces.scores))
-    kept = MtcnnDetector(files, limit)([IMAGE])[0].scores
+    kept = MtcnnDetector(networks, limit)([IMAGE])[0].scores
     assert kept.tolist() == [score for score in faces.scores if score >= limit]
     assert 0 < len(kept) < len(faces)
 
 
-@pytest.mark.parametrize("stage", ["proposal", "refined"])
-def test_thresholds(files: list[Path], stage: str) -> None:
+@pytest.mark.parametrize("stage", ["pnet", "rnet"])
+def test_thresholds(networks: Networks, stage: str) -> None:
     """With a higher threshold of an earlier network there is less to find."""
-    usual = MtcnnDetector(files, 0.3)([IMAGE])[0]
-    thresholds = Thresholds(**{"proposal": 0.6, "refined": 0.7, "face": 0.8, stage: 0.99})
-    assert len(MtcnnDetector(files, 0.3, thresholds=thresholds)([IMAGE])[0]) < len(usual)
+    usual = MtcnnDetector(networks, 0.3)([IMAGE])[0]
+    strict = replace(networks, thresholds=replace(STOCK_THRESHOLDS, **{stage: 0.99}))
+    assert len(MtcnnDetector(strict, 0.3)([IMAGE])[0]) < len(usual)
 
 
-def test_lowest_score(files: list[Path]) -> None:
-    """Where no lowest score is given, it is that of the thresholds."""
-    assert MtcnnDetector(files).min_score == 0.8
-    assert MtcnnDetector(files, thresholds=Thresholds(0.1, 0.2, 0.3)).min_score == 0.3
-    assert MtcnnDetector(files, 0.5, thresholds=Thresholds(0.1, 0.2, 0.3)).min_score == 0.5
+def test_lowest_score(networks: Networks) -> None:
+    """Where no lowest score is given, it is that of the networks."""
+    own = replace(networks, thresholds=Thresholds(0.1, 0.2, 0.3))
+    assert MtcnnDetector(own).min_score == 0.3
+    assert MtcnnDetector(own, 0.5).min_score == 0.5
 
 
-def test_run(files: list[Path]) -> None:
-    """The folder of a run is a detector, named as its path; one without networks is refused."""
-    folder = files[0].parent
-    detector = load_detector(str(folder), 0.2)
+def made_run(folder: Path, facts: object) -> Path:
+    """A run of networks drawn by lot that tells these facts."""
+    folder.mkdir()
+    write_mtcnn(folder)
+    (folder / "mtcnn.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_run(tmp_path: Path) -> None:
+    """The folder of a run is a detector, named as its path, with the thresholds it tells."""
+    folder = made_run(tmp_path / "run", {"thresholds": {"pnet": 0.6, "rnet": 0.7, "onet": 0.2}})
+    detector = load_detector(str(folder))
     assert (detector.name, detector.min_score) == (str(folder), 0.2)
-    assert len(detector([IMAGE])[0])
-    with pytest.raises(ModelNotFoundError, match=r"pnet\.onnx"):
-        load_detector(str(folder.parent))
+    same = Networks(of_run(folder).files, Thresholds(0.6, 0.7, 0.2))
+    assert of_run(folder) == same
+    assert len(detector([IMAGE])[0]) == len(MtcnnDetector(same)([IMAGE])[0]) > 0
+
+
+def test_run_without_thresholds(tmp_path: Path) -> None:
+    """Networks of which a run tells nothing have those of trained ones."""
+    run = made_run(tmp_path / "run", {"thresholds": {"pnet": 0.6}})
+    assert of_run(run).thresholds == replace(TRAINED_THRESHOLDS, pnet=0.6)
+
+
+@pytest.mark.parametrize(
+    "facts", [[], {}, {"thresholds": {"qnet": 0.5}}, {"thresholds": {"pnet": "high"}}], ids=str
+)
+def test_damaged_run(tmp_path: Path, facts: object) -> None:
+    """A run that tells no thresholds, or none that are, is refused by the name of the file."""
+    run = made_run(tmp_path / "run", facts)
+    with pytest.raises(ModelFileError, match=r"mtcnn\.json tells no thresholds"):
+        load_detector(str(run))
+
+
+def test_unfinished_run(tmp_path: Path) -> None:
+    """A run that lacks a network says how to go on."""
+    run = made_run(tmp_path / "run", {"thresholds": {}})
+    (run / "onet.onnx").unlink()
+    with pytest.raises(ModelFileError, match=r"lacks onet\.onnx\. Give the command"):
+        load_detector(str(run))
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 640), (640, 1), (19, 19), (20, 20)], ids=str)
-def test_odd_sizes(files: list[Path], size_hw: tuple[int, int]) -> None:
+def test_odd_sizes(networks: Networks, size_hw: tuple[int, int]) -> None:
     """A small or narrow picture is no error."""
-    (faces,) = MtcnnDetector(files, 0.99999)([np.full((*size_hw, 3), 99, np.uint8)])
+    (faces,) = MtcnnDetector(networks, 0.99999)([np.full((*size_hw, 3), 99, np.uint8)])
     assert isinstance(faces, Faces)
 
 
-def test_pictures_one_by_one(files: list[Path]) -> None:
+def test_pictures_one_by_one(networks: Networks) -> None:
     """No pictures give nothing; several in one call give what each gives alone."""
-    detector = MtcnnDetector(files, 0.3)
+    detector = MtcnnDetector(networks, 0.3)
     assert detector([]) == []
     images = [IMAGE, IMAGE[:40, ::-1], np.zeros((5, 5, 3), np.uint8)]
     for image, faces in zip(images, detector(images), strict=True):
@@ -179,16 +220,16 @@ def test_pictures_one_by_one(files: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1), (0, 1, 1), (2, 1, 2)], ids=str)
-def test_wrong_order(files: list[Path], order: tuple[int, ...]) -> None:
+def test_wrong_order(networks: Networks, order: tuple[int, ...]) -> None:
     """Files in another order are refused by name, with what they take."""
     with pytest.raises(ModelFileError, match=r"net\.onnx is not the network .* in this order\."):
-        MtcnnDetector([files[index] for index in order])
+        MtcnnDetector(replace(networks, files=tuple(networks.files[index] for index in order)))
 
 
-def test_number_of_files(files: list[Path]) -> None:
+def test_number_of_files(networks: Networks) -> None:
     """Two files are not enough."""
     with pytest.raises(ModelFileError, match=r"three files, P-, R- and O-Net; got 2\."):
-        MtcnnDetector(files[:2])
+        MtcnnDetector(networks.first(2))
 
 
 def test_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,9 +239,9 @@ def test_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "tiny_mtcnn.lot", lambda name, *_, **__: arrays if name == "pnet" else lot(name)
     )
-    files = write_mtcnn(tmp_path)
+    networks = some_networks(tmp_path)
     with pytest.raises(ModelOutputError, match=r"pnet\.onnx returned NaN"):
-        MtcnnDetector(files)([IMAGE])
+        MtcnnDetector(networks)([IMAGE])
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["bare", "masked"])
@@ -212,7 +253,7 @@ def test_embedded(portrait: Portrait, masked: bool) -> None:
         rng = np.random.default_rng(0)
         image, _ = draw_mask(image, portrait.landmarks, style, rng=rng)
     detector = load_detector("mtcnn")
-    assert (detector.name, detector.min_score) == ("mtcnn", TRAINED.face)
+    assert (detector.name, detector.min_score) == ("mtcnn", TRAINED_THRESHOLDS.onet)
     (faces,) = detector([image])
     assert len(faces) == 1
     assert iou(faces.boxes, portrait.box)[0, 0] >= 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskwatch.detectors.mtcnn.stages import Candidates, moved, proposals, refined
+from maskwatch.detectors.mtcnn.stages import moved, proposals, refined
 from maskwatch.runtime import OnnxModel
 from tiny_mtcnn import write_mtcnn
 
@@ -26,27 +26,28 @@ def test_moved() -> None:
 
 
 def test_candidates(networks: list[OnnxModel]) -> None:
-    """Candidates are squares, best first, and fewer from stage to stage."""
+    """Candidates are squares, and fewer from stage to stage."""
     first = proposals(networks[0], IMAGE, 20, 0.6)
     second = refined(networks[1], IMAGE, first, 0.7)
-    assert len(first.boxes) > len(second.boxes) > 0
+    assert len(first) > len(second) > 0
     for found in (first, second):
-        widths, heights = (found.boxes[:, 2:] - found.boxes[:, :2]).T
+        widths, heights = (found[:, 2:] - found[:, :2]).T
         assert widths == pytest.approx(heights, abs=1e-3)
-        assert (np.diff(found.scores) <= 0).all()
 
 
-def test_lower_scores(networks: list[OnnxModel]) -> None:
-    """Lower thresholds add candidates; none is at its threshold or below."""
-    usual, low = (proposals(networks[0], IMAGE, 20, least) for least in (0.6, 0.2))
-    assert 0.2 < low.scores.min() < 0.6 < usual.scores.min()
-    usual, low = (refined(networks[1], IMAGE, low, least) for least in (0.7, 0.0))
-    assert low.scores.min() < 0.7 < usual.scores.min()
+def test_thresholds(networks: list[OnnxModel]) -> None:
+    """A higher threshold keeps the best of the first candidates, in their order."""
+    low, high = (proposals(networks[0], IMAGE, 20, least) for least in (0.2, 0.6))
+    assert 0 < len(high) < len(low)
+    assert low[: len(high)].tolist() == high.tolist()
+    looser, stricter = (refined(networks[1], IMAGE, low, least) for least in (0.0, 0.7))
+    assert 0 < len(stricter) < len(looser)
+    assert looser[: len(stricter)].tolist() == stricter.tolist()
 
 
 def test_min_face(networks: list[OnnxModel]) -> None:
     """With a larger smallest face there are fewer sizes to look at, and fewer proposals."""
-    near, far = (proposals(networks[0], IMAGE, side, 0.6).boxes for side in (12, 30))
+    near, far = (proposals(networks[0], IMAGE, side, 0.6) for side in (12, 30))
     assert len(near) > len(far) > 0
 
 
@@ -54,15 +55,12 @@ def test_many_candidates(networks: list[OnnxModel], monkeypatch: pytest.MonkeyPa
     """Only so many of the best go on."""
     found = proposals(networks[0], IMAGE, 20, 0.6)
     monkeypatch.setattr("maskwatch.detectors.mtcnn.stages._MAX_CANDIDATES", 3)
-    fewer = proposals(networks[0], IMAGE, 20, 0.6)
-    assert len(found.boxes) > 3
-    assert fewer.boxes.tolist() == found.boxes[:3].tolist()
-    assert fewer.scores.tolist() == found.scores[:3].tolist()
+    assert len(found) > 3
+    assert proposals(networks[0], IMAGE, 20, 0.6).tolist() == found[:3].tolist()
 
 
 def test_nothing(networks: list[OnnxModel]) -> None:
     """A picture too small to hold a face has no candidates, also behind the R-Net."""
     found = proposals(networks[0], np.zeros((10, 10, 3), np.uint8), 20, 0.6)
-    assert found.boxes.shape == (0, 4)
-    none = Candidates(found.boxes, found.scores)
-    assert refined(networks[1], IMAGE, none, 0.7).boxes.shape == (0, 4)
+    assert found.shape == (0, 4)
+    assert refined(networks[1], IMAGE, found, 0.7).shape == (0, 4)

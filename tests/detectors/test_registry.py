@@ -15,7 +15,9 @@ from maskwatch.models import embedded_path
 from portraits import Portrait
 
 
-@pytest.mark.parametrize("name", ["retina", "harr", "", "Haar"])
+@pytest.mark.parametrize(
+    "name", ["retina", "harr", "", "Haar", "src", "a" * 300], ids=lambda name: name[:9]
+)
 def test_unknown(name: str) -> None:
     """An unknown name is refused with all known ones."""
     with pytest.raises(UnknownNameError) as caught:

@@ -308,6 +308,14 @@ def test_classifiers_are_no_detectors(text: str) -> None:
     assert not is_detector(text)
 
 
+def test_run_of_mtcnn(tmp_path: Path) -> None:
+    """The folder of a run of `maskwatch mtcnn train` is a detector, alone and with a classifier."""
+    (tmp_path / "mtcnn.json").write_text("{}")
+    for text in (str(tmp_path), f"{tmp_path}+default"):
+        assert is_detector(text)
+        assert [spec.name for spec in parse_specs([text])] == [text]
+
+
 def test_file_with_a_comma(tmp_path: Path) -> None:
     """A classifier's file may have a comma or a plus in its name."""
     path = tmp_path / "a,b+c.onnx"

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("keras", reason="Keras is not installed (extra train)")
 
 from made_detections import contested, report_of
+from maskwatch.detectors.mtcnn import TRAINED_THRESHOLDS
 from maskwatch.errors import ModelError, UsageError
 from maskwatch.images import read_image, write_image
 from maskwatch.metrics.detection import NAMES
@@ -94,13 +95,22 @@ def made_run(folder: Path, seed: int) -> Path:
     """A run with networks drawn by lot."""
     folder.mkdir()
     write_mtcnn(folder, seed)
-    runs.write_facts(folder, {"stages": {}})
+    runs.write_facts(folder, {"stages": {}, "thresholds": {}})
     return folder
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return painted_set(tmp_path / "set", some_photos(), ["train", "val", "val"])
+
+
+def test_default_and_run(tmp_path: Path) -> None:
+    """The embedded networks and a run come with thresholds of their own."""
+    run = made_run(tmp_path / "run", 0)
+    runs.write_facts(run, {"stages": {}, "thresholds": {"onet": 0.35}})
+    contenders = load_contenders(["default", str(run)], None)
+    assert [each.name for each in contenders] == ["default", "run"]
+    assert [each.min_score for each in contenders] == [TRAINED_THRESHOLDS.onet, 0.35]
 
 
 def test_two_runs(tmp_path: Path, data: Path) -> None:
@@ -115,6 +125,10 @@ def test_two_runs(tmp_path: Path, data: Path) -> None:
     figures = done.json()
     assert [one["detector"] for one in figures["detectors"]] == ["old", "new"]
     assert figures["detectors"][0]["masked_iou30"]["missed"] <= 1
+    for own in figures["detectors"]:
+        by_state = own["by_state"]["iou 0.3"]
+        assert by_state["with_mask"] == own["masked_iou30"]
+        assert by_state["any"]["hits"] >= by_state["with_mask"]["hits"]
     assert [row["model"] for row in figures["recall_by_network"]["rnet"]] == ["old", "new"]
     assert not evaluate_mtcnn(models[:1], [data], by_network=False).recalls
 

@@ -15,7 +15,8 @@ import pytest
 pytest.importorskip("keras", reason="Keras is not installed (extra train)")
 pytest.importorskip("onnx", reason="onnx is not installed (extra train)")
 
-from maskwatch.detectors.mtcnn import MtcnnDetector, files_in
+from maskwatch.detectors.mtcnn import MtcnnDetector, of_run
+from maskwatch.detectors.mtcnn.networks import onnx_file
 from maskwatch.errors import OutputExistsError, UsageError
 from maskwatch.images import read_image, write_image
 from maskwatch.training.mtcnn import runs
@@ -105,7 +106,7 @@ def test_all_three(tmp_path: Path, data: Path, some_start: dict[str, Any]) -> No
     """A run leaves three networks that a detector loads, crops, previews, counts and recalls."""
     notes, out = Notes(), tmp_path / "run"
     assert train([data], out, RECIPE, observer=notes)
-    found = MtcnnDetector(files_in(out), 0.0)([read_image(data / "images" / "0.png")])
+    found = MtcnnDetector(of_run(out), 0.0)([read_image(data / "images" / "0.png")])
     assert found[0].landmarks is None
     for stage in STAGES:
         assert (out / stage / "samples.png").is_file()
@@ -177,7 +178,7 @@ def test_landmarks_are_kept(tmp_path: Path, data: Path, some_start: dict[str, An
     known = np.isfinite(rows["landmarks"]).all(axis=1)
     bare = (rows["kind"] == 1) & (rows["state"] == 1)
     assert 0 < known.sum() == bare.sum() < len(rows)
-    found = MtcnnDetector(files_in(out), 0.0)([read_image(data / "images" / "0.png")])
+    found = MtcnnDetector(of_run(out), 0.0)([read_image(data / "images" / "0.png")])
     assert found[0].landmarks is not None
 
 
@@ -228,9 +229,9 @@ def test_finished(tmp_path: Path, data: Path, some_start: dict[str, Any]) -> Non
     """A finished training is left as it is by the same command."""
     out = tmp_path / "run"
     train([data], out, RECIPE, stages=["pnet"])
-    before = runs.onnx_file(out, "pnet").stat().st_mtime_ns
+    before = onnx_file(out, "pnet").stat().st_mtime_ns
     assert train([data], out, RECIPE, stages=["pnet"])
-    assert runs.onnx_file(out, "pnet").stat().st_mtime_ns == before
+    assert onnx_file(out, "pnet").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("overwrite", [False, True], ids=["", "overwrite"])

@@ -24,7 +24,7 @@ def evaluate(
         typer.Argument(
             metavar="MODEL",
             help="A classifier: folder of a run, ONNX file, 'default' or embedded name. Or "
-            "detectors: DETECTOR[+CLASSIFIER],…",
+            "detectors, by name, ONNX file or run of mtcnn train: DETECTOR[+CLASSIFIER],…",
         ),
     ],
     data: Annotated[

@@ -13,7 +13,7 @@ from maskwatch.detectors.parallel import ParallelDetector
 from maskwatch.errors import UnknownNameError
 from maskwatch.models import embedded_path, embedded_paths
 
-__all__ = ["DETECTORS", "Detector", "load_detector"]
+__all__ = ["DETECTORS", "Detector", "is_known", "load_detector"]
 
 EMBEDDED = "onepass"
 """The one-pass detector that comes with maskwatch."""
@@ -60,15 +60,16 @@ def _aizoo(min_score: float | None) -> Detector:
 
 
 def _mtcnn(min_score: float | None) -> Detector:
-    from maskwatch.detectors.mtcnn import TRAINED, MtcnnDetector
+    from maskwatch.detectors.mtcnn import TRAINED_THRESHOLDS, MtcnnDetector, Networks
 
-    return MtcnnDetector(embedded_paths("mtcnn"), min_score, thresholds=TRAINED)
+    return MtcnnDetector(Networks(embedded_paths("mtcnn"), TRAINED_THRESHOLDS), min_score)
 
 
 def _mtcnn_stock(min_score: float | None) -> Detector:
-    from maskwatch.detectors.mtcnn import STOCK, MtcnnDetector
+    from maskwatch.detectors.mtcnn import STOCK_THRESHOLDS, MtcnnDetector, Networks
 
-    detector = MtcnnDetector(weights.require("mtcnn-stock"), min_score, thresholds=STOCK)
+    networks = Networks(weights.require("mtcnn-stock"), STOCK_THRESHOLDS)
+    detector = MtcnnDetector(networks, min_score)
     detector.name = "mtcnn-stock"
     return detector
 
@@ -94,9 +95,9 @@ def _from_file(path: str, min_score: float | None) -> Detector:
 
 
 def _from_run(folder: str, min_score: float | None) -> Detector:
-    from maskwatch.detectors.mtcnn import TRAINED, MtcnnDetector, files_in
+    from maskwatch.detectors.mtcnn import MtcnnDetector, of_run
 
-    detector = MtcnnDetector(files_in(Path(folder)), min_score, thresholds=TRAINED)
+    detector = MtcnnDetector(of_run(Path(folder)), min_score)
     detector.name = folder
     return detector
 
@@ -117,6 +118,13 @@ DETECTORS: dict[str, Callable[[float | None], Detector]] = {
 """From name to factory. `auto` is the best that there is: the embedded one-pass detector."""
 
 
+def is_known(name: str) -> bool:
+    """Whether a name is one that `load_detector` takes; its files may be missing or damaged."""
+    from maskwatch.detectors.mtcnn import is_run
+
+    return name in DETECTORS or name.endswith(".onnx") or is_run(Path(name))
+
+
 def load_detector(
     name: str = "auto", min_score: float | None = None, *, workers: int = 1
 ) -> Detector:
@@ -133,14 +141,14 @@ def load_detector(
         ModelNotFoundError: Its files are not installed; the message says how to get them.
         ModelFileError: Its files are damaged.
     """
+    if not is_known(name):
+        raise UnknownNameError("detector", name, DETECTORS)
     if name in DETECTORS:
         make = partial(DETECTORS[name], min_score)
     elif name.endswith(".onnx"):
         make = partial(_from_file, name, min_score)
-    elif name and Path(name).is_dir():
-        make = partial(_from_run, name, min_score)
     else:
-        raise UnknownNameError("detector", name, DETECTORS)
+        make = partial(_from_run, name, min_score)
     return make() if workers < 2 else ParallelDetector(make, workers)
 
 

@@ -107,6 +107,8 @@ def parse_card(text: str, where: str) -> Card:
         _check_value(key, values[key], where)
     frozen: dict[str, Any] = {k: tuple(v) if k in _LISTS else v for k, v in values.items()}
     frozen["files"] = tuple(_file(value, where) for value in values["files"])
+    if not frozen["files"]:
+        raise ModelFileError(f"model card {where} names no file.")
     return Card(**frozen)
 
 
@@ -189,9 +191,15 @@ def _path(name: str, file: CardFile) -> Path:
 
 
 def embedded_path(name: str) -> Path:
-    """As `embedded_paths`, of a model of one file."""
-    (path,) = embedded_paths(name)
-    return path
+    """As `embedded_paths`, of a model of one file.
+
+    Raises:
+        ModelFileError: It has several, too.
+    """
+    paths = embedded_paths(name)
+    if len(paths) != 1:
+        raise ModelFileError(f"the embedded model {name!r} has {len(paths)} files, expected one.")
+    return paths[0]
 
 
 def _folder() -> Traversable:

@@ -7,14 +7,22 @@ those of the package `mtcnn` 1.0, so that its weights find here what they find t
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from maskwatch.detectors.mtcnn.cascade import MtcnnDetector
-from maskwatch.detectors.mtcnn.stages import STOCK, TRAINED, Thresholds
+from maskwatch.detectors.mtcnn.networks import (
+    STOCK_THRESHOLDS,
+    TRAINED_THRESHOLDS,
+    Networks,
+    Thresholds,
+    is_run,
+    of_run,
+)
 
-__all__ = ["STOCK", "TRAINED", "MtcnnDetector", "Thresholds", "files_in"]
-
-
-def files_in(folder: Path) -> list[Path]:
-    """The three files of a run of `maskwatch mtcnn train`, whether they are there or not."""
-    return [folder / f"{name}.onnx" for name in ("pnet", "rnet", "onet")]
+__all__ = [
+    "STOCK_THRESHOLDS",
+    "TRAINED_THRESHOLDS",
+    "MtcnnDetector",
+    "Networks",
+    "Thresholds",
+    "is_run",
+    "of_run",
+]

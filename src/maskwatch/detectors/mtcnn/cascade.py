@@ -9,16 +9,9 @@ import numpy as np
 
 from maskwatch.boxes import clip
 from maskwatch.detectors.mtcnn.crops import cut
+from maskwatch.detectors.mtcnn.networks import Networks
 from maskwatch.detectors.mtcnn.overlap import suppressed
-from maskwatch.detectors.mtcnn.stages import (
-    MAX_OVERLAP,
-    STOCK,
-    Candidates,
-    Thresholds,
-    moved,
-    proposals,
-    refined,
-)
+from maskwatch.detectors.mtcnn.stages import MAX_OVERLAP, moved, proposals, refined
 from maskwatch.errors import ModelFileError
 from maskwatch.runtime import OnnxModel
 from maskwatch.types import Faces, Floats, Image
@@ -37,20 +30,17 @@ class MtcnnDetector:
 
     def __init__(
         self,
-        files: Sequence[Path],
+        networks: Networks,
         min_score: float | None = None,
         *,
-        thresholds: Thresholds = STOCK,
         min_face_px: float = MIN_FACE_PX,
         threads: int | None = None,
     ) -> None:
         """Load the networks.
 
         Args:
-            files: P-Net, R-Net and O-Net, in this order, as `maskwatch.weights.mtcnn_network`
-                describes them.
-            min_score: Faces scored lower are not returned; None takes that of the thresholds.
-            thresholds: What candidates must score, which belongs to the weights.
+            networks: P-Net, R-Net and O-Net, in this order.
+            min_score: Faces scored lower are not returned; None takes the networks' own.
             min_face_px: Side of the smallest faces that are looked for; time goes with its square.
             threads: Threads for one call of a network; None takes one for each core.
 
@@ -58,11 +48,12 @@ class MtcnnDetector:
             ModelNotFoundError: A file is missing.
             ModelFileError: A file is corrupt, another network, or there are not three.
         """
+        files = networks.files
         if len(files) != len(_SIDES_PX):
             raise ModelFileError(f"MTCNN has three files, P-, R- and O-Net; got {len(files)}.")
-        self.min_score = thresholds.face if min_score is None else min_score
-        self.thresholds = thresholds
+        self.min_score = networks.thresholds.onet if min_score is None else min_score
         self.min_face_px = min_face_px
+        self._thresholds = networks.thresholds
         self._pnet, self._rnet, self._onet = (
             _load(path, side_px, threads) for path, side_px in zip(files, _SIDES_PX, strict=True)
         )
@@ -76,12 +67,11 @@ class MtcnnDetector:
         return [self._find(image) for image in images]
 
     def _find(self, image: Image) -> Faces:
-        found = proposals(self._pnet, image, self.min_face_px, self.thresholds.proposal)
-        return self._finish(image, refined(self._rnet, image, found, self.thresholds.refined))
+        found = proposals(self._pnet, image, self.min_face_px, self._thresholds.pnet)
+        return self._finish(image, refined(self._rnet, image, found, self._thresholds.rnet))
 
-    def _finish(self, image: Image, candidates: Candidates) -> Faces:
-        """The last stage: of candidates those that are faces to the O-Net, as their boxes."""
-        squares = candidates.boxes
+    def _finish(self, image: Image, squares: Floats) -> Faces:
+        """The last stage: of squares `(N, 4)` those that are faces to the O-Net, as their boxes."""
         if not len(squares):
             return Faces.empty()
         height, width = image.shape[:2]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from maskwatch.boxes import squares
@@ -13,28 +11,6 @@ from maskwatch.detectors.mtcnn.pyramid import scales, shrunk, windows
 from maskwatch.runtime import OnnxModel
 from maskwatch.types import Floats, Image
 
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Scores that belong to the weights of three networks.
-
-    Attributes:
-        proposal: What a candidate of the P-Net must exceed.
-        refined: What one of the R-Net must exceed.
-        face: What the O-Net must give at the least.
-    """
-
-    proposal: float
-    refined: float
-    face: float
-
-
-STOCK = Thresholds(0.6, 0.7, 0.8)
-"""Of the package `mtcnn` 1.0."""
-
-TRAINED = Thresholds(0.4, 0.4, 0.7)
-"""Of networks that `maskwatch mtcnn train` trained."""
-
 MAX_OVERLAP = 0.7
 
 _MAX_OVERLAP_OF_WINDOWS = 0.5
@@ -43,20 +19,7 @@ _MAX_OVERLAP_OF_WINDOWS = 0.5
 _MAX_CANDIDATES = 5000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """Squares that a network takes for faces.
-
-    Attributes:
-        boxes: `(N, 4)` in pixels of the picture, also outside of it.
-        scores: `(N,)`, best first.
-    """
-
-    boxes: Floats
-    scores: Floats
-
-
-def proposals(pnet: OnnxModel, image: Image, min_face_px: float, min_score: float) -> Candidates:
+def proposals(pnet: OnnxModel, image: Image, min_face_px: float, min_score: float) -> Floats:
     """The first stage: what the P-Net takes for faces, anywhere and of any size.
 
     Args:
@@ -64,6 +27,9 @@ def proposals(pnet: OnnxModel, image: Image, min_face_px: float, min_score: floa
         image: BGR picture.
         min_face_px: Side of the smallest faces that are looked for.
         min_score: What a candidate must exceed.
+
+    Returns:
+        Squares `(N, 4)` in pixels of the picture, also outside of it, best first.
 
     Raises:
         ModelOutputError: The network failed or returned NaN.
@@ -80,18 +46,17 @@ def proposals(pnet: OnnxModel, image: Image, min_face_px: float, min_score: floa
     return _kept(np.concatenate(boxes), np.concatenate(scores))
 
 
-def refined(rnet: OnnxModel, image: Image, candidates: Candidates, min_score: float) -> Candidates:
-    """The second stage: of candidates those that the R-Net takes for faces; as above."""
-    if not len(candidates.boxes):
+def refined(rnet: OnnxModel, image: Image, candidates: Floats, min_score: float) -> Floats:
+    """The second stage: of candidates `(N, 4)` those that the R-Net takes for faces; as above."""
+    if not len(candidates):
         return candidates
-    scores, offsets = rnet(cut(image, candidates.boxes, 24))[:2]
+    scores, offsets = rnet(cut(image, candidates, 24))[:2]
     likely = np.nonzero(scores > min_score)[0]
-    return _kept(moved(candidates.boxes[likely], offsets[likely]), scores[likely])
+    return _kept(moved(candidates[likely], offsets[likely]), scores[likely])
 
 
-def _kept(boxes: Floats, scores: Floats) -> Candidates:
-    kept = suppressed(boxes, scores, MAX_OVERLAP)[:_MAX_CANDIDATES]
-    return Candidates(squares(boxes[kept], 1), scores[kept])
+def _kept(boxes: Floats, scores: Floats) -> Floats:
+    return squares(boxes[suppressed(boxes, scores, MAX_OVERLAP)[:_MAX_CANDIDATES]], 1)
 
 
 def moved(boxes: Floats, offsets: Floats) -> Floats:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskwatch.classifier import classify, share_of
-from maskwatch.detectors import DETECTORS, Detector, load_detector
+from maskwatch.detectors import DETECTORS, Detector, is_known, load_detector
+from maskwatch.detectors.mtcnn import is_run
 from maskwatch.detectors.onepass import is_onepass
 from maskwatch.errors import UnknownNameError, UsageError
 from maskwatch.training.judges import Judge, load_judge
@@ -23,7 +24,7 @@ class Spec:
     """A detector and perhaps a classifier.
 
     Attributes:
-        detector: One of `DETECTORS`, or the `.onnx` file of a one-pass detector.
+        detector: As `load_detector` takes it.
         classifier: As `load_judge` takes it; None for none.
     """
 
@@ -39,7 +40,7 @@ class Spec:
 def is_detector(text: str) -> bool:
     """Whether a text, as the user gave it, is meant for detectors and not for a classifier."""
     heads = {part.partition("+")[0].strip() for part in text.split(",")}
-    if any(is_onepass(Path(head)) for head in heads):
+    if any(is_onepass(Path(head)) or is_run(Path(head)) for head in heads):
         return True
     # A list or a sum can mean nothing else, unless there is a file of that very name.
     return bool(heads & set(DETECTORS)) or (bool(re.search("[,+]", text)) and not _exists(text))
@@ -60,7 +61,7 @@ def parse_spec(text: str) -> Spec:
         UsageError: There is a plus and no classifier behind it.
     """
     detector, plus, classifier = (part.strip() for part in text.partition("+"))
-    if detector not in DETECTORS and not detector.endswith(".onnx"):
+    if not is_known(detector):
         raise UnknownNameError("detector", detector, DETECTORS)
     if plus and not classifier:
         raise UsageError(f"{text!r} names no classifier after '+'. Write {detector}+default.")

@@ -109,7 +109,7 @@ def _rows_of(
     found = proposals(networks[0], image, recipe.smallest_px, recipe.min_proposal_score)
     if stage == "onet":
         found = refined(networks[1], image, found, recipe.min_refined_score)
-    return square_rows(stage, image, photo, found.boxes, recipe, rng)
+    return square_rows(stage, image, photo, found, recipe, rng)
 
 
 def damaged(image: Image, rng: np.random.Generator) -> Image:

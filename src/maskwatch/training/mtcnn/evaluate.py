@@ -56,13 +56,9 @@ class MtcnnContender:
         """
         self.networks = model_networks(model)
         self.name = Path(model).name or model
-        self._shipped = self._loaded(min_score)
+        self._shipped = MtcnnDetector(self.networks, min_score)
         self.min_score = self._shipped.min_score
-        self._all = self._loaded(min(LOW_SCORE, self.min_score))
-
-    def _loaded(self, min_score: float | None) -> MtcnnDetector:
-        networks = self.networks
-        return MtcnnDetector(networks.files, min_score, thresholds=networks.thresholds)
+        self._all = MtcnnDetector(self.networks, min(LOW_SCORE, self.min_score))
 
     def as_shipped(self, image: Image) -> Faces:
         """What serving finds."""
@@ -138,7 +134,7 @@ def evaluate_mtcnn(
         track: Shows how far it is.
 
     Raises:
-        UsageError: A model comes twice, or the stock weights are not there.
+        UsageError: A model comes twice, or none is named.
         SourceError: No such folder.
         DatasetError: Not one photo can be read.
         ModelError: A model is missing or damaged, or fails.

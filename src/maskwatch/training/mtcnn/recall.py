@@ -9,8 +9,8 @@ import numpy as np
 
 from maskwatch.boxes import areas, iou
 from maskwatch.datasets.records import Track, silently
-from maskwatch.detectors.mtcnn import MtcnnDetector
-from maskwatch.detectors.mtcnn.stages import Candidates, proposals, refined
+from maskwatch.detectors.mtcnn import MtcnnDetector, Networks
+from maskwatch.detectors.mtcnn.stages import proposals, refined
 from maskwatch.images import read_image
 from maskwatch.metrics.detector_comparison import aligned
 from maskwatch.metrics.intervals import wilson
@@ -19,7 +19,6 @@ from maskwatch.runtime import OnnxModel
 from maskwatch.training.detection.evaluate import MIN_FACE_PX
 from maskwatch.training.mtcnn.networks import STAGES
 from maskwatch.training.mtcnn.photos import Photo
-from maskwatch.training.mtcnn.runs import Networks
 from maskwatch.training.onepass.pack import IGNORED
 from maskwatch.types import Floats, Image
 
@@ -100,9 +99,7 @@ class _Look:
         self._stage, self._smallest_px = stage, smallest_px
         self._thresholds = networks.thresholds
         if stage == "onet":
-            self._whole = MtcnnDetector(
-                networks.files, LOW_SCORE, thresholds=networks.thresholds, min_face_px=smallest_px
-            )
+            self._whole = MtcnnDetector(networks, LOW_SCORE, min_face_px=smallest_px)
         else:
             self._networks = [OnnxModel(path) for path in networks.files]
 
@@ -110,11 +107,11 @@ class _Look:
         if self._stage == "onet":
             return self._whole([image])[0].boxes
         if self._stage == "pnet":
-            return self._proposals(image, LOW_SCORE).boxes
-        before = self._proposals(image, self._thresholds.proposal)
-        return refined(self._networks[1], image, before, LOW_SCORE).boxes
+            return self._proposals(image, LOW_SCORE)
+        before = self._proposals(image, self._thresholds.pnet)
+        return refined(self._networks[1], image, before, LOW_SCORE)
 
-    def _proposals(self, image: Image, min_score: float) -> Candidates:
+    def _proposals(self, image: Image, min_score: float) -> Floats:
         return proposals(self._networks[0], image, self._smallest_px, min_score)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,15 @@ import numpy as np
 
 from maskwatch import weights
 from maskwatch.datasets.importing import put
-from maskwatch.detectors.mtcnn import STOCK as STOCK_SCORES
-from maskwatch.detectors.mtcnn import TRAINED, Thresholds, files_in
+from maskwatch.detectors.mtcnn.networks import (
+    FACTS,
+    STOCK_THRESHOLDS,
+    TRAINED_THRESHOLDS,
+    Networks,
+    Thresholds,
+    of_run,
+    onnx_file,
+)
 from maskwatch.errors import ModelError, OutputExistsError, UsageError
 from maskwatch.models import embedded_paths
 from maskwatch.training import runs
@@ -28,40 +34,7 @@ from maskwatch.training.mtcnn.networks import STAGES
 from maskwatch.types import Floats
 from maskwatch.weights import mtcnn_stock
 
-FACTS = "mtcnn.json"
 DEFAULT, STOCK, NOTHING = "default", "stock", "none"
-
-
-def onnx_file(folder: Path, stage: str) -> Path:
-    """A network as it is served."""
-    return folder / f"{stage}.onnx"
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """Networks that look one after the other, or the first ones of them.
-
-    Attributes:
-        files: Their ONNX files.
-        thresholds: Scores that belong to them.
-    """
-
-    files: tuple[Path, ...]
-    thresholds: Thresholds
-
-    def first(self, count: int) -> Networks:
-        """So many of them."""
-        return Networks(self.files[:count], self.thresholds)
-
-
-def networks_in(folder: Path, start: str = "") -> Networks:
-    """Those of a run, or those that it began with, whether they are there or not.
-
-    Args:
-        folder: Of the run, or of its beginning.
-        start: What the run began with, if these are meant.
-    """
-    return Networks(tuple(files_in(folder)), STOCK_SCORES if start == STOCK else TRAINED)
 
 
 def model_networks(model: str) -> Networks:
@@ -69,21 +42,24 @@ def model_networks(model: str) -> Networks:
 
     Raises:
         ModelNotFoundError: The stock weights are not installed.
-        ModelError: The folder is no run, or its training has not come to an end.
+        ModelFileError: The folder is no run, or its training has not come to an end.
     """
     if model == DEFAULT:
-        return Networks(embedded_paths("mtcnn"), TRAINED)
+        return Networks(embedded_paths("mtcnn"), TRAINED_THRESHOLDS)
     if model == STOCK:
-        return Networks(weights.require("mtcnn-stock"), STOCK_SCORES)
-    folder = Path(model)
-    if read_facts(folder) is None:
-        raise ModelError(f"{model} is no run: it has no {FACTS}. maskwatch mtcnn train makes one.")
-    for path in files_in(folder):
-        if not path.is_file():
-            raise ModelError(
-                f"{folder} lacks {path.name}. Give the command of its training again to go on."
-            )
-    return networks_in(folder)
+        return Networks(weights.require("mtcnn-stock"), STOCK_THRESHOLDS)
+    return of_run(Path(model))
+
+
+def start_thresholds(start: str) -> Thresholds:
+    """Those of what a training begins with.
+
+    Args:
+        start: As of `start_arrays`, which has been read.
+    """
+    if start in (STOCK, NOTHING):
+        return STOCK_THRESHOLDS
+    return of_run(Path(start)).thresholds
 
 
 def start_arrays(start: str) -> dict[str, list[Floats]]:
@@ -177,14 +153,17 @@ def opened(
                 if not overwrite
                 else UsageError(f"{folder} holds something else than a run. Choose another place.")
             )
-        return {**asked, "stages": {}}
+        return {**asked, "stages": {}, "thresholds": {}}
     if overwrite:
         # What an unfinished network was to learn from came from those that are trained anew.
         gone = {stage for stage in STAGES if stage in stages or not has_weights(folder, stage)}
         for stage in gone:
             remove(folder, stage)
-        kept = {stage: how for stage, how in facts["stages"].items() if stage not in gone}
-        return {**asked, "stages": kept}
+        kept = {
+            key: {stage: each for stage, each in facts[key].items() if stage not in gone}
+            for key in ("stages", "thresholds")
+        }
+        return {**asked, **kept}
     for key, value in asked.items():
         if facts.get(key) != value:
             raise UsageError(

@@ -13,6 +13,14 @@ import keras
 
 from maskwatch.datasets.records import Track, silently
 from maskwatch.detectors import Detector
+from maskwatch.detectors.mtcnn.networks import (
+    TRAINED_THRESHOLDS,
+    Networks,
+    Thresholds,
+    files_in,
+    onnx_file,
+    thresholds_of,
+)
 from maskwatch.errors import UsageError
 from maskwatch.training.mtcnn import runs
 from maskwatch.training.mtcnn.crops import Rows
@@ -164,8 +172,10 @@ def _finished(facts: dict[str, Any]) -> list[str]:
 
 def _keep(job: _Job, stage: str, arrays: Sequence[Floats]) -> None:
     """Take a network over, and write it."""
-    difference = export(stage, arrays, runs.onnx_file(job.out, stage))
+    difference = export(stage, arrays, onnx_file(job.out, stage))
     runs.save_weights(job.out, stage, arrays)
+    _tell_threshold(job, stage, runs.start_thresholds(job.facts["from"]))
+    runs.write_facts(job.out, job.facts)
     job.observer.note(f"{stage}: as it was; ONNX differs from Keras by {difference:.1g}")
 
 
@@ -205,7 +215,7 @@ def _samples(job: _Job, stage: str) -> Rows | None:
     path = job.out / stage / "samples.npy"
     if path.is_file():
         return load_samples(path, stage)
-    before = [runs.onnx_file(job.out, one) for one in STAGES[: STAGES.index(stage)]]
+    before = [onnx_file(job.out, one) for one in STAGES[: STAGES.index(stage)]]
     teacher = None
     if job.landmarks and stage == "onet":
         teacher = build_network(stage, landmarks=True)
@@ -224,9 +234,10 @@ def _samples(job: _Job, stage: str) -> Rows | None:
 
 def _keep_trained(job: _Job, stage: str, network: keras.Model) -> None:
     arrays = arrays_of(network)
-    difference = export(stage, arrays, runs.onnx_file(job.out, stage))
+    difference = export(stage, arrays, onnx_file(job.out, stage))
     runs.save_weights(job.out, stage, arrays)
     job.facts["stages"][stage]["finished"] = True
+    _tell_threshold(job, stage, TRAINED_THRESHOLDS)
     job.observer.note(f"{stage}: trained; ONNX differs from Keras by {difference:.1g}")
     if job.held():
         recalls = _recalls(job, stage)
@@ -239,16 +250,21 @@ def _keep_trained(job: _Job, stage: str, network: keras.Model) -> None:
     runs.write_facts(job.out, job.facts)
 
 
+def _tell_threshold(job: _Job, stage: str, thresholds: Thresholds) -> None:
+    job.facts["thresholds"][stage] = getattr(thresholds, stage)
+
+
 def _recalls(job: _Job, stage: str) -> list[StageRecall]:
     """Of the networks begun with, where there are any, and of the run's."""
     number = STAGES.index(stage) + 1
-    models = {job.out.name: runs.networks_in(job.out).first(number)}
+    models = {job.out.name: Networks(files_in(job.out), thresholds_of(job.facts)).first(number)}
     if job.start:
         folder = job.out / "start"
         for one in STAGES[:number]:
-            if not runs.onnx_file(folder, one).is_file():
-                export(one, job.start[one], runs.onnx_file(folder, one))
+            if not onnx_file(folder, one).is_file():
+                export(one, job.start[one], onnx_file(folder, one))
         start = str(job.facts["from"])
-        models = {start: runs.networks_in(folder, start).first(number), **models}
+        begun = Networks(files_in(folder), runs.start_thresholds(start))
+        models = {start: begun.first(number), **models}
     held = job.held()
     return [recall_of(stage, each, held, name, track=job.track) for name, each in models.items()]
