@@ -26,8 +26,7 @@ from maskwatch.detectors import load_detector
 from maskwatch.metrics.classification import number
 from maskwatch.metrics.detection import DetectionReport
 from maskwatch.training.detection.evaluate import evaluate_contenders
-from maskwatch.training.detection.specs import LOW_SCORE
-from maskwatch.types import CLASSES, Faces, Image
+from maskwatch.types import Faces, Image
 
 CHOICES = ((0.0, 0.0), (0.35, 24.0), (0.5, 0.0), (0.5, 24.0), (0.5, 48.0), (0.7, 24.0), (1.0, 0.0))
 """Shares of the classifier, and sizes of faces from which on it is asked."""
@@ -37,25 +36,21 @@ class Judges:
     """Looks once at a photo; keeps what both judges say of its faces until the next one."""
 
     def __init__(self, name: str) -> None:
-        """Load the detector, as shipped and down to low scores."""
-        shipped = load_detector(name)
-        if not shipped.tells_states:
+        """Load the detector as shipped."""
+        self.detector = load_detector(name)
+        if not self.detector.tells_states:
             raise SystemExit(f"{name} tells no mask states. Choose onepass, onepass-fast or aizoo.")
-        self.name, self.min_score = name, shipped.min_score
-        self._detectors = {"shipped": shipped, "low": load_detector(name, LOW_SCORE)}
         self._classifier = load_classifier()
         self._image: Image | None = None
-        self._kept: dict[str, tuple[Faces, Faces]] = {}
+        self._kept = Faces.empty(), Faces.empty()
 
-    def __call__(self, image: Image, which: str) -> tuple[Faces, Faces]:
+    def __call__(self, image: Image) -> tuple[Faces, Faces]:
         """The faces with the detector's states, and with the classifier's."""
         if self._image is not image:
-            self._image, self._kept = image, {}
-        if which not in self._kept:
-            found = self._detectors[which]([image])
+            found = self.detector([image])
             ((judged, _),) = classify(self._classifier, [image], found)
-            self._kept[which] = found[0], judged
-        return self._kept[which]
+            self._image, self._kept = image, (found[0], judged)
+        return self._kept
 
 
 class Mixture:
@@ -65,28 +60,23 @@ class Mixture:
 
     def __init__(self, judges: Judges, share: float, from_px: float) -> None:
         """Choose."""
+        self.name = f"{judges.detector.name}: {share:g} {from_px:g}"
+        self.min_score = judges.detector.min_score
         self._judges, self.share, self.from_px = judges, share, from_px
-        self.name, self.min_score = (
-            f"{judges.name}: {share:g} from {from_px:g} px",
-            judges.min_score,
-        )
 
     def as_shipped(self, image: Image) -> Faces:
-        """What serving finds."""
-        return self._mixed(*self._judges(image, "shipped"))
-
-    def down_to_low_scores(self, image: Image) -> Faces:
-        """All that it finds."""
-        return self._mixed(*self._judges(image, "low"))
-
-    def _mixed(self, told: Faces, judged: Faces) -> Faces:
+        """What serving finds, with the states of both judges mixed."""
+        told, judged = self._judges(image)
         assert told.state_probs is not None
         assert judged.state_probs is not None
         asked = np.sqrt(areas(told.boxes)) >= self.from_px
         weights = np.where(asked, self.share, 0.0).astype(np.float32)[:, None]
-        return told.with_state_probs(
-            weights * judged.state_probs + (1 - weights) * told.state_probs
-        )
+        mixed = weights * judged.state_probs + (1 - weights) * told.state_probs
+        return told.with_state_probs(mixed)
+
+    def down_to_low_scores(self, image: Image) -> Faces:
+        """The same: the states of the faces found are compared, not curves."""
+        return self.as_shipped(image)
 
 
 def mixtures(name: str) -> list[Mixture]:
@@ -97,16 +87,15 @@ def mixtures(name: str) -> list[Mixture]:
 
 def figures(mixture: Mixture, report: DetectionReport) -> dict[str, Any]:
     """What is written of one mixture on one data set."""
-    ap50 = {str(state): report.scores[state].ap50 for state in CLASSES if state in report.scores}
+    states = report.states
     return {
         "detector": report.name.partition(":")[0],
         "source": report.sources[0].label,
         "share": mixture.share,
         "from_px": mixture.from_px,
-        "faces": report.states.count,
-        "states_right": number(report.states.accuracy),
-        "ap50_mean": number(report.mean("ap50")),
-        **{f"ap50_{state}": number(value) for state, value in ap50.items()},
+        "faces": states.count,
+        "right": number(states.accuracy),
+        "mean_f1": number(states.mean_f1),
     }
 
 

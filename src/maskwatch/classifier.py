@@ -44,9 +44,10 @@ that the mixture was measured on."""
 FUSED_SHARE = 0.5
 """Weight of the embedded classifier's answer where the detector has told the states itself.
 
-Measured behind the one-pass detector on the faces that it finds on ilc val: shares from 0.35 to 0.7
-do alike, and better than either judge alone (states right of 503: 0.950 by the detector, 0.944 by
-the classifier, 0.962 by both)."""
+Measured behind the one-pass detector on the 483 faces of 24 px and more that it finds on ilc val:
+shares from 0.5 to 0.7 do alike, and better than either judge alone (states right: 0.959 by the
+detector, 0.955 by the classifier, 0.965 by both; `benchmarks/results/judges.json`, which also tells
+that behind `aizoo` 0.7 would be better)."""
 
 _SHARPNESS_PX = 64
 
