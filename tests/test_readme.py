@@ -176,3 +176,43 @@ def test_speeds_of_the_readme_are_those_of_the_benchmark() -> None:
     }
     found = re.findall(r"^\| (\w+) \| (\w+) \| [\d.]+ \| ([\d.]+) \|", README, re.MULTILINE)
     assert {(name, video): float(speed) for name, video, speed in found} == measured
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def test_detectors_compared() -> None:
+    """The table of the detectors' accuracy and that of their times are those of the benchmark."""
+    result = json.loads((ROOT / "benchmarks/results/detectors.json").read_text())
+    rows = {(row["source"].split()[0], row["detector"]): row for row in result["accuracy"]}
+    names = {name for _, name in rows}
+    assert len(names) > 10
+    columns = ("any", "with_mask", "without_mask", "incorrect_mask")
+    for name in names:
+        cells = [_cell(rows[s, name][f"ap50_{c}"]) for s in ("ilc", "kaggle") for c in columns]
+        alarms = rows["negatives", name]["false_alarms"]
+        assert f"| {name} | {' | '.join(cells)} | {alarms} |\n" in README
+    for time in result["times"]:
+        cells = [
+            f"{time[f'{kind}_ms']:.1f} | {time[f'{kind}_to_yunet']:.2f} x"
+            for kind in ("alone", "shipped")
+        ]
+        assert f"| {time['detector']} | {' | '.join(cells)} |\n" in README
+
+
+def test_mtcnn_before_and_after() -> None:
+    """The counts of masked faces are those of the evaluation."""
+    result = json.loads((ROOT / "benchmarks/results/mtcnn_masked.json").read_text())
+    for row, name in zip(result["detectors"], ("mtcnn-stock", "mtcnn"), strict=True):
+        masked = row["masked_iou30"]
+        counts = " | ".join(str(masked[key]) for key in ("hits", "false_alarms", "missed"))
+        assert f"| `{name}` | {counts} | {masked['precision']:.3f} [" in README
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=lambda path: path.stem
+)
+def test_results_name_no_folder(path: Path) -> None:
+    """Figures name no folder of the machine that they were measured on."""
+    assert not re.search(r'"(/|[A-Z]:)', path.read_text(encoding="utf-8"))
