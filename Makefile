@@ -11,7 +11,7 @@ help:
 	@echo "make test             set up (TensorFlow included, for the tests of training), run the tests"
 	@echo "make lint types       ruff, and mypy --strict"
 	@echo "make bench            frames per second of every detector (needs ../shared)"
-	@echo "make bench-detectors  time and accuracy of every detector on photos (needs ../shared)"
+	@echo "make bench-detectors  time and accuracy of every detector, states by both judges, turned photos (needs ../shared)"
 	@echo "make bench-train      cached features and fine-tuning against plain loops (needs ../shared)"
 
 $(VENV)/.made:

@@ -33,6 +33,11 @@ def made() -> Pack:
     )
 
 
+def test_kept_as_webp() -> None:
+    """Pictures are WebP, by which the packed photos of the shipped training stay under 60 MB."""
+    assert all(each.data[:4] + each.data[8:12] == b"RIFFWEBP" for each in made().scenes)
+
+
 def test_saved_and_loaded(tmp_path: Path) -> None:
     """A pack that was saved comes back the same."""
     pack = made()
